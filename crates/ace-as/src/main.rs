@@ -1,0 +1,2 @@
+//! Authorization server.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The MQTT-TLS profile of ACE.
+#![forbid(unsafe_code)]
