@@ -1,2 +1,63 @@
-//! Project commands.
-fn main() {}
+//! `cargo xtask`: the project's own commands. This file reads the command line, nothing else.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::brokers;
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Fetches the Mosquitto versions that the tests run on from Debian's packages into target/brokers/
+    ///
+    /// They are installed nowhere: each is unpacked with all libraries of its own Debian suite and started by a
+    /// script of its own, such as target/brokers/2.0.11/mosquitto. target/brokers/brokers.json lists them.
+    /// The Debian mirror is the one in this machine's apt sources. No root rights are needed.
+    Brokers {
+        /// Fetch again what is there
+        #[arg(long)]
+        force: bool,
+        /// Only this version, such as 2.0.11 or 2.1 (may be given several times)
+        #[arg(long = "broker", value_name = "VERSION")]
+        brokers: Vec<String>,
+        /// A Debian archive to use instead of this machine's, as in an apt source
+        #[arg(long, value_name = "URI")]
+        mirror: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match carry_out(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(task: Task) -> Result<()> {
+    match task {
+        Task::Brokers { force, brokers: names, mirror } => {
+            let wanted = brokers::releases_named(&names)?;
+            for broker in brokers::fetch(&wanted, force, mirror.as_deref())? {
+                println!(
+                    "{}  {} ({})  {}",
+                    broker.version,
+                    broker.debian_version,
+                    broker.suite,
+                    broker.launcher.display()
+                );
+            }
+            Ok(())
+        }
+    }
+}
