@@ -20,18 +20,9 @@ static TOPICS: LazyLock<Vec<String>> = LazyLock::new(|| {
     for _ in 0..TOPIC_DEPTH {
         topics = topics
             .iter()
-            .flat_map(|topic| {
-                TOPIC_LEVELS
-                    .iter()
-                    .map(move |level| [topic.as_slice(), &[*level]].concat())
-            })
+            .flat_map(|topic| TOPIC_LEVELS.iter().map(move |level| [topic.as_slice(), &[*level]].concat()))
             .collect();
-        all.extend(
-            topics
-                .iter()
-                .map(|levels| levels.join("/"))
-                .filter(|topic| !topic.is_empty()),
-        );
+        all.extend(topics.iter().map(|levels| levels.join("/")).filter(|topic| !topic.is_empty()));
     }
     all
 });
@@ -46,17 +37,13 @@ fn means(filter: &str, topic: &str) -> bool {
             _ => false,
         }
     }
-    let (filter, topic): (Vec<_>, Vec<_>) =
-        (filter.split('/').collect(), topic.split('/').collect());
+    let (filter, topic): (Vec<_>, Vec<_>) = (filter.split('/').collect(), topic.split('/').collect());
     let hidden = topic[0].starts_with('$') && ["+", "#"].contains(&filter[0]);
     !hidden && levels(&filter, &topic)
 }
 
 fn covers_all(granted: &str, asked: &str) -> bool {
-    TOPICS
-        .iter()
-        .filter(|topic| means(asked, topic))
-        .all(|topic| means(granted, topic))
+    TOPICS.iter().filter(|topic| means(asked, topic)).all(|topic| means(granted, topic))
 }
 
 fn filter() -> impl Strategy<Value = String> {
@@ -68,26 +55,16 @@ fn filter() -> impl Strategy<Value = String> {
             }
             levels.join("/")
         })
-        .prop_filter("a filter has at least one character", |filter| {
-            !filter.is_empty()
-        })
+        .prop_filter("a filter has at least one character", |filter| !filter.is_empty())
 }
 
 fn permissions() -> impl Strategy<Value = Permissions> {
-    prop::sample::select(vec![
-        Permission::Publish.into(),
-        Permission::Subscribe.into(),
-        Permissions::BOTH,
-    ])
+    prop::sample::select(vec![Permission::Publish.into(), Permission::Subscribe.into(), Permissions::BOTH])
 }
 
 fn scope() -> impl Strategy<Value = Scope> {
     prop::collection::vec((filter(), permissions()), 0..6).prop_map(|entries| {
-        Scope::new(
-            entries
-                .into_iter()
-                .map(|(filter, permissions)| (TopicFilter::parse(&filter).unwrap(), permissions)),
-        )
+        Scope::new(entries.into_iter().map(|(filter, permissions)| (TopicFilter::parse(&filter).unwrap(), permissions)))
     })
 }
 
@@ -152,8 +129,7 @@ fn deep_topics_and_many_filters_are_only_work() {
     let deep = vec!["+"; 20_000].join("/");
     let wide = (0..4_000).map(|n| format!("sensors/{n}/temperature"));
     let filters = wide.chain([deep.clone(), format!("{deep}/x")]);
-    let scope =
-        Scope::new(filters.map(|text| (TopicFilter::parse(&text).unwrap(), Permissions::BOTH)));
+    let scope = Scope::new(filters.map(|text| (TopicFilter::parse(&text).unwrap(), Permissions::BOTH)));
     let matcher = Matcher::new(&scope);
     assert!(matcher.may_publish(b"sensors/3999/temperature"));
     assert!(!matcher.may_publish(b"sensors/4000/temperature"));
@@ -166,13 +142,10 @@ fn deep_topics_and_many_filters_are_only_work() {
 #[test]
 fn a_scope_made_to_branch_is_walked_once() {
     let filters = (0..18).map(|n| {
-        let levels: Vec<&str> = (0..18)
-            .map(|level| if level < n { "a" } else { "+" })
-            .collect();
+        let levels: Vec<&str> = (0..18).map(|level| if level < n { "a" } else { "+" }).collect();
         levels.join("/")
     });
-    let scope =
-        Scope::new(filters.map(|text| (TopicFilter::parse(&text).unwrap(), Permissions::BOTH)));
+    let scope = Scope::new(filters.map(|text| (TopicFilter::parse(&text).unwrap(), Permissions::BOTH)));
     let matcher = Matcher::new(&scope);
     assert!(matcher.may_publish(vec!["a"; 18].join("/").as_bytes()));
     assert!(!matcher.may_publish(vec!["a"; 19].join("/").as_bytes()));

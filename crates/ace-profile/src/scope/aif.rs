@@ -155,8 +155,8 @@ fn read_entry(entry: &Value) -> Result<(TopicFilter, Permissions), ScopeError> {
         Permission::from_word(word).ok_or_else(|| ScopeError::UnknownPermission(shortened(word)))
     };
     let permissions = words.iter().map(permission).collect::<Result<Permissions, _>>()?;
-    let filter = TopicFilter::parse(filter)
-        .map_err(|error| ScopeError::MalformedFilter { filter: shortened(filter), error })?;
+    let filter =
+        TopicFilter::parse(filter).map_err(|error| ScopeError::MalformedFilter { filter: shortened(filter), error })?;
     Ok((filter, permissions))
 }
 

@@ -156,13 +156,7 @@ impl Matcher {
     /// Back from a dead end: climbs from `node`, whose children's level starts at `start`, to the nearest node that a
     /// literal led to and that has a sibling by `+`. Gives that sibling and the start of its children's level; its
     /// marks have been looked at when the literal was taken.
-    fn alternative(
-        &self,
-        topic: &[u8],
-        mut node: u32,
-        mut start: usize,
-        wildcards_lead: bool,
-    ) -> Option<(u32, usize)> {
+    fn alternative(&self, topic: &[u8], mut node: u32, mut start: usize, wildcards_lead: bool) -> Option<(u32, usize)> {
         while node != ROOT {
             let reached = self.nodes.get(node as usize)?;
             if !reached.by_plus {
