@@ -1,5 +1,8 @@
 //! The project's own commands, as a library: `cargo xtask` calls it, tests may read what it leaves.
 
+pub mod abi;
+pub mod bindings;
 pub mod brokers;
 pub mod paths;
 pub mod process;
+pub mod setup;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::brokers;
+use xtask::{abi, bindings, brokers, setup};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -32,6 +32,22 @@ enum Task {
         #[arg(long, value_name = "URI")]
         mirror: Option<String>,
     },
+    /// Installs from Debian's packages what the other commands need; does nothing if nothing is missing
+    ///
+    /// As root or with sudo; without either it says what to run.
+    Setup,
+    /// Makes src/broker/abi.rs from include/mosquitto_ace_abi.h with Debian's bindgen
+    Bindings {
+        /// Change nothing; fail if the file is not what the header gives
+        #[arg(long)]
+        check: bool,
+    },
+    /// Compares include/mosquitto_ace_abi.h with the headers of the real brokers
+    Abi {
+        /// Only this version, such as 2.0.11 or 2.1 (may be given several times)
+        #[arg(long = "broker", value_name = "VERSION")]
+        brokers: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +74,14 @@ fn carry_out(task: Task) -> Result<()> {
                 );
             }
             Ok(())
+        }
+        Task::Setup => setup::ensure(setup::TEST),
+        Task::Bindings { check } => bindings::make(check),
+        Task::Abi { brokers: names } => {
+            setup::ensure(&[setup::COMPILER, setup::HEADERS])?;
+            let wanted = brokers::releases_named(&names)?;
+            let all = brokers::fetch(&wanted, false, None)?;
+            abi::check(&brokers::of_releases(&all, &wanted))
         }
     }
 }

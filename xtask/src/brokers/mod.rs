@@ -79,10 +79,10 @@ pub fn releases_named(names: &[String]) -> Result<Vec<Release>> {
         .collect()
 }
 
-/// The newest of these brokers that belongs to the release.
+/// The newest broker of each of these releases, as far as it is there.
 #[must_use]
-pub fn of_release<'a>(brokers: &'a [Broker], release: &Release) -> Option<&'a Broker> {
-    brokers.iter().rfind(|broker| release.takes(&broker.version))
+pub fn of_releases(brokers: &[Broker], wanted: &[Release]) -> Vec<Broker> {
+    wanted.iter().filter_map(|release| brokers.iter().rfind(|broker| release.takes(&broker.version))).cloned().collect()
 }
 
 /// An archive that the caller named; trusted by Debian's keyring where that is installed, else by apt's own rules.

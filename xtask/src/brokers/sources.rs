@@ -93,10 +93,10 @@ fn one_line(line: &str) -> Option<Source> {
     if let Some(inside) = rest.strip_prefix('[') {
         let (options, after) = inside.split_once(']')?;
         for option in options.split_whitespace() {
-            if let Some((name, value)) = option.split_once('=') {
-                if let Some(field) = trust_field(name) {
-                    trust.push(format!("{field}: {}", value.replace(',', " ")));
-                }
+            if let Some((name, value)) = option.split_once('=')
+                && let Some(field) = trust_field(name)
+            {
+                trust.push(format!("{field}: {}", value.replace(',', " ")));
             }
         }
         rest = after;

@@ -1,0 +1,136 @@
+//! `cargo xtask setup`: installs from Debian's packages what the other commands need and the machine lacks.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::process;
+
+/// Something that a command needs, and the Debian package that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// The Debian package.
+    pub package: &'static str,
+    /// What it is for, as an operator would say it.
+    purpose: &'static str,
+    /// What is there when the package is installed, or something else serves as well.
+    sign: Sign,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sign {
+    Program(&'static str),
+    File(&'static str),
+}
+
+/// A C compiler: for the cryptographic library and the check of the broker's interface.
+pub const COMPILER: Need = Need { package: "gcc", purpose: "a C compiler", sign: Sign::Program("cc") };
+/// The headers of the C library.
+pub const HEADERS: Need =
+    Need { package: "libc6-dev", purpose: "the headers of the C library", sign: Sign::File("/usr/include/stdio.h") };
+/// Makes bindings.
+pub const BINDGEN: Need =
+    Need { package: "bindgen", purpose: "the program that makes bindings", sign: Sign::Program("bindgen") };
+
+/// What `demo` needs.
+pub const DEMO: &[Need] = &[COMPILER, HEADERS];
+/// What `test` needs.
+pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN];
+
+impl Need {
+    fn is_met(&self) -> bool {
+        match self.sign {
+            Sign::Program(name) => process::exists(name),
+            Sign::File(path) => Path::new(path).exists(),
+        }
+    }
+}
+
+/// Installs what is missing of these; says and does nothing when nothing is.
+///
+/// As root it uses apt-get, else sudo with apt-get.
+///
+/// # Errors
+/// Something is missing and cannot be installed; the error has the one command to run as root.
+pub fn ensure(needs: &[Need]) -> Result<()> {
+    let missing = missing(needs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<String> = missing.iter().map(|need| format!("{} ({})", need.purpose, need.package)).collect();
+    eprintln!("missing on this machine: {}", wanted.join(", "));
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    let by_hand = format!("apt-get update && apt-get install --yes {}", packages.join(" "));
+    if !process::exists("apt-get") {
+        bail!("this machine is not Debian-like (there is no apt-get): install {} yourself", wanted.join(", "));
+    }
+    let Some(prefix) = privilege() else {
+        bail!("neither root nor sudo without a password: run this as root, then try again:\n  {by_hand}");
+    };
+    for arguments in [&["update", "--quiet=2"][..], &["install", "--yes", "--quiet=2", "--no-install-recommends"][..]] {
+        let mut command = as_root(prefix, "apt-get");
+        command.args(arguments);
+        if arguments.first() == Some(&"install") {
+            command.args(&packages);
+        }
+        eprintln!("+ {}", process::shown(&command));
+        // What apt-get has to say is of interest only when it fails.
+        process::output_of(&mut command).map_err(|error| {
+            error.context(format!("cannot install {}: as root, run\n  {by_hand}", packages.join(" ")))
+        })?;
+    }
+    let still: Vec<&str> = self::missing(needs).iter().map(|need| need.package).collect();
+    if !still.is_empty() {
+        bail!("installed {}, and what it should bring is still missing", still.join(", "));
+    }
+    Ok(())
+}
+
+fn missing(needs: &[Need]) -> Vec<Need> {
+    needs.iter().filter(|need| !need.is_met()).copied().collect()
+}
+
+/// The program that gives us root's rights: none needed, or sudo if it asks for no password.
+fn privilege() -> Option<Option<&'static str>> {
+    let id = process::output_of(Command::new("id").arg("-u")).ok()?;
+    if id.trim() == "0" {
+        return Some(None);
+    }
+    let sudo = process::exists("sudo") && process::output_of(Command::new("sudo").args(["-n", "true"])).is_ok();
+    sudo.then_some(Some("sudo"))
+}
+
+fn as_root(prefix: Option<&str>, program: &str) -> Command {
+    let mut command = match prefix {
+        Some(prefix) => {
+            let mut command = Command::new(prefix);
+            command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", program]);
+            command
+        }
+        None => Command::new(program),
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_not_missing() {
+        let there = Need { package: "dash", purpose: "a shell", sign: Sign::Program("sh") };
+        let absent = Need { package: "x", purpose: "x", sign: Sign::File("/nonexistent/file") };
+        let found: Vec<&str> = missing(&[there, absent]).iter().map(|need| need.package).collect();
+        assert_eq!(found, ["x"]);
+        assert!(ensure(&[there]).is_ok());
+    }
+
+    #[test]
+    fn sudo_is_asked_not_to_ask() {
+        let shown = process::shown(&as_root(Some("sudo"), "apt-get"));
+        assert_eq!(shown, "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get");
+        assert_eq!(process::shown(&as_root(None, "apt-get")), "apt-get");
+    }
+}
