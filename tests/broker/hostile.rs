@@ -1,0 +1,3 @@
+//! .
+use crate::support::case::cases;
+cases! {}

@@ -1,0 +1,158 @@
+//! The plugin in real, unpatched brokers, over real TLS, with exact packets.
+//!
+//! `cargo test --test broker` runs each case on each Mosquitto version that `cargo xtask brokers`
+//! has fetched (`ACE_BROKERS` names another list), with the plugin that `cargo build --release` has
+//! built (`ACE_PLUGIN` names another one). A case is named by its requirement; the outcomes go to
+//! `target/conformance/results.json`, the brokers' logs to `target/broker-logs/`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets something unexpected should stop there and say so"
+)]
+#![allow(unreachable_pub, reason = "a test program exports nothing")]
+
+mod acl;
+mod attacks;
+mod connecting;
+mod expiry;
+mod harness;
+mod hostile;
+mod mqtt311;
+mod operating;
+mod scopes;
+mod support;
+mod tokens;
+
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{cell::RefCell, env, fs};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use support::broker::{log_folder, target_folder};
+use support::brokers::Version;
+use support::{Case, Ctx, brokers, results, secrets};
+
+/// Tests mostly wait for brokers: a few more threads than cores.
+const THREADS: usize = 4;
+
+static CASES: [&[Case]; 10] = [
+    harness::CASES,
+    connecting::CASES,
+    mqtt311::CASES,
+    tokens::CASES,
+    scopes::CASES,
+    acl::CASES,
+    expiry::CASES,
+    hostile::CASES,
+    attacks::CASES,
+    operating::CASES,
+];
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// What this thread's case stumbled over.
+    static FAILURE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let (versions, plugin) = match surroundings() {
+        Ok(found) => found,
+        Err(reason) => {
+            eprintln!("{reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials = trials(&versions, &plugin);
+    let all = trials.len();
+    if arguments.list {
+        libtest_mimic::run(&arguments, trials).exit();
+    }
+    std::panic::set_hook(Box::new(note_failure));
+    prepare_logs();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let whole = STARTED.load(Ordering::Relaxed) == all;
+    let file = target_folder().join("conformance/results.json");
+    if let Err(error) = results::write(&file, whole) {
+        eprintln!("{}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
+    let secrecy =
+        libtest_mimic::run(&Arguments::default(), vec![Trial::test("no_secret_in_any_log", no_secret_in_any_log)]);
+    if conclusion.has_failed() || secrecy.has_failed() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// The brokers and the plugin to test.
+fn surroundings() -> Result<(Vec<Version>, PathBuf), String> {
+    let path = |name: &str, usual: &str| env::var_os(name).map_or_else(|| target_folder().join(usual), PathBuf::from);
+    let versions = brokers::read(&path("ACE_BROKERS", "brokers/brokers.json"))?;
+    let plugin = path("ACE_PLUGIN", "release/libmosquitto_ace.so");
+    let plugin = fs::canonicalize(&plugin).map_err(|error| {
+        format!("{}: {error}: run `cargo build --release` first, or set ACE_PLUGIN to the plugin", plugin.display())
+    })?;
+    Ok((versions, plugin))
+}
+
+/// Each case on each version.
+fn trials(versions: &[Version], plugin: &PathBuf) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for version in versions {
+        for case in CASES.iter().copied().flatten() {
+            let ctx = Ctx { version: version.clone(), plugin: plugin.clone(), name: case.name };
+            let name = format!("{}::{}", version.number, case.name);
+            trials.push(Trial::test(name, move || run(case, &ctx)));
+        }
+    }
+    trials
+}
+
+fn run(case: &Case, ctx: &Ctx) -> Result<(), Failed> {
+    STARTED.fetch_add(1, Ordering::Relaxed);
+    let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(ctx)));
+    let failure = outcome.err().map(|_| FAILURE.take());
+    results::record(case, &ctx.version.number, failure.as_deref());
+    failure.map_or(Ok(()), |text| Err(text.into()))
+}
+
+/// Keeps what a panic says, and where, for the summary instead of printing it in between.
+fn note_failure(panic: &PanicHookInfo<'_>) {
+    let text = panic.payload_as_str().unwrap_or("a panic without words");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    FAILURE.set(format!("{text}\n   at {place}"));
+}
+
+/// Starts with an empty folder: old logs would tell of other runs.
+fn prepare_logs() {
+    let folder = log_folder();
+    // Fails only if there is none yet.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for the logs");
+}
+
+/// No token, key, secret or MAC of the run is in any broker's log, and the search can find one.
+fn no_secret_in_any_log() -> Result<(), Failed> {
+    let planted = log_folder().join("planted-to-be-found.log");
+    let marker = support::key::random(32);
+    secrets::register(&marker);
+    fs::write(&planted, format!("a line\nwith {} in it\n", support::encode(&marker)))?;
+    secrets::register_log(planted.clone());
+    let mut found = secrets::found_in_logs();
+    let before = found.len();
+    found.retain(|(log, _)| *log != planted);
+    if before == found.len() {
+        return Err("the search did not find the secret that was planted".into());
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<_> = found.iter().map(|(log, at)| format!("{} from byte {at}", log.display())).collect();
+    Err(format!("secrets in logs: {}", places.join(", ")).into())
+}

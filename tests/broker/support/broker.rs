@@ -1,0 +1,307 @@
+//! A running Mosquitto: its own folder, free ports, its log, and an orderly end.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustls::ClientConfig;
+use tempfile::TempDir;
+
+use super::case::Ctx;
+use super::client::Client;
+use super::device::{Device, Way};
+use super::key::Key;
+use super::pki::pki;
+use super::setup::Setup;
+use super::{secrets, tls};
+
+/// How long a test waits for what must come. Far more than it takes, since other tests share the machine.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How often something without an event of its own is looked at.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// A Mosquitto of the test's own. It is ended when this goes.
+pub struct Broker {
+    child: Child,
+    folder: TempDir,
+    log: PathBuf,
+    setup: Setup,
+    tls_port: u16,
+    plain_port: Option<u16>,
+}
+
+/// The folder for the brokers' logs, kept after the run.
+pub fn log_folder() -> PathBuf {
+    target_folder().join("broker-logs")
+}
+
+/// Cargo's target folder.
+pub fn target_folder() -> PathBuf {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    scratch.parent().unwrap_or(scratch).to_owned()
+}
+
+impl Broker {
+    /// Starts one and waits until it accepts connections.
+    pub fn start(ctx: &Ctx, setup: Setup) -> Self {
+        for _ in 0..3 {
+            let mut broker = Self::spawn(ctx, setup.clone());
+            if broker.listens() {
+                return broker;
+            }
+            let log = broker.log();
+            assert!(log.contains("Address already in use"), "the broker did not start:\n{log}");
+        }
+        panic!("no free port in three tries");
+    }
+
+    /// Starts one that must not come up: gives its exit status and its log.
+    pub fn start_in_vain(ctx: &Ctx, setup: Setup) -> (ExitStatus, String) {
+        let mut broker = Self::spawn(ctx, setup);
+        let status = broker.exit_status();
+        (status, broker.log())
+    }
+
+    fn spawn(ctx: &Ctx, setup: Setup) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let tls_port = free_port();
+        let plain_port = setup.has_plain_listener.then(free_port);
+        setup.write(folder.path());
+        let conf = mosquitto_conf(ctx, &setup, folder.path(), tls_port, plain_port);
+        let place = folder.path().display().to_string();
+        std::fs::write(folder.path().join("mosquitto.conf"), conf.replace("{dir}", &place)).expect("mosquitto.conf");
+
+        let log = log_file(ctx);
+        let output = File::create(&log).expect("a log");
+        secrets::register_log(log.clone());
+        let child = Command::new(&ctx.version.launcher)
+            .arg("-c")
+            .arg(folder.path().join("mosquitto.conf"))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("the log again"))
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", ctx.version.launcher.display()));
+        Self { child, folder, log, setup, tls_port, plain_port }
+    }
+
+    /// Waits until every listener accepts; false if the process ends instead.
+    fn listens(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        let mut waiting: Vec<u16> = self.plain_port.into_iter().chain([self.tls_port]).collect();
+        loop {
+            if self.child.try_wait().expect("the process").is_some() {
+                return false;
+            }
+            waiting.retain(|port| TcpStream::connect(("127.0.0.1", *port)).is_err());
+            // A foreign listener on our port would accept just as well: the log must say that it is ours.
+            if waiting.is_empty() && self.log().contains(" running") {
+                return true;
+            }
+            assert!(Instant::now() < deadline, "the broker does not accept connections:\n{}", self.log());
+            sleep(GLANCE);
+        }
+    }
+
+    /// Opens a TLS 1.3 connection.
+    pub fn open(&self) -> Client {
+        self.open_with(tls::tls13())
+    }
+
+    /// Opens a TLS connection by this configuration.
+    pub fn open_with(&self, config: Arc<ClientConfig>) -> Client {
+        Client::tls(self.tls_port, config)
+    }
+
+    /// Opens a connection to the listener without TLS.
+    pub fn open_plain(&self) -> Client {
+        Client::plain(self.plain_port.expect("a listener without TLS"))
+    }
+
+    /// A device with a fresh Ed25519 key, a good token and `dev/#`.
+    pub fn device(&self, id: &str) -> Device {
+        self.device_with(id, Key::ed25519())
+    }
+
+    /// The same with this key.
+    pub fn device_with(&self, id: &str, key: Key) -> Device {
+        Device::new(&self.setup.authority, id, key, |claims| claims)
+    }
+
+    /// A device whose token grants this scope.
+    pub fn device_scoped(&self, id: &str, scope: &[(&str, &[&str])]) -> Device {
+        let authority = &self.setup.authority;
+        Device::new(authority, id, Key::ed25519(), |claims| claims.scope(scope))
+    }
+
+    /// What it was started with.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its log up to now.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).expect("the log")).into_owned()
+    }
+
+    /// Waits for a line that holds all of these; gives it.
+    pub fn wait_for_line(&self, parts: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
+            if let Some(line) = found {
+                return line.to_owned();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no log line with {parts:?}; what the plugin said:\n{}",
+                plugin_lines(&log)
+            );
+            sleep(GLANCE);
+        }
+    }
+
+    /// The log says that this client was refused for this reason; one that ends with a dash stands
+    /// for all that begin so.
+    pub fn expect_refusal(&self, client_id: &str, code: &str) -> String {
+        let client = format!("\"{client_id}\"");
+        let end = if code.ends_with('-') { "" } else { ": " };
+        let code = format!(": {code}{end}");
+        self.wait_for_line(&["ace: refused", &client, &code])
+    }
+
+    /// The log says that this client was refused, for whatever reason in kebab-case; gives the reason.
+    pub fn expect_some_refusal(&self, client_id: &str) -> String {
+        let client = format!("\"{client_id}\"");
+        let line = self.wait_for_line(&["ace: refused", &client]);
+        let code = line
+            .split(": ")
+            .find(|part| {
+                part.contains('-')
+                    && part.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            })
+            .unwrap_or_else(|| panic!("no reason code in: {line}"));
+        code.to_owned()
+    }
+
+    /// The process runs, and a client that comes now is let in and served.
+    pub fn assert_alive(&mut self) {
+        let ended = self.child.try_wait().expect("the process");
+        assert!(ended.is_none(), "the broker ended: {ended:?}\n{}", self.log());
+        let visitor = self.device("visitor-who-looks-after-the-broker");
+        visitor.enter(self, Way::Challenge).round_trip("dev/alive");
+    }
+
+    /// Has new files read: writes them, sends SIGHUP and waits until the broker has taken it.
+    pub fn reload(&mut self, setup: &Setup) {
+        setup.write(self.folder.path());
+        let before = self.log().matches("Reloading config").count();
+        self.signal(Signal::HUP);
+        let deadline = Instant::now() + PATIENCE;
+        while self.log().matches("Reloading config").count() == before {
+            assert!(Instant::now() < deadline, "the broker took no SIGHUP");
+            sleep(GLANCE);
+        }
+    }
+
+    /// Ends it by SIGTERM; it must end with exit code 0. Gives its log.
+    pub fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        let status = self.exit_status();
+        let log = self.log();
+        assert_eq!(status.code(), Some(0), "exit: {status:?}\n{log}");
+        log
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("a signal");
+    }
+
+    fn exit_status(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the process") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the broker does not end:\n{}", self.log());
+            sleep(GLANCE);
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Fails only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, tls_port: u16, plain_port: Option<u16>) -> String {
+    let mut lines = vec![
+        "per_listener_settings false".to_owned(),
+        "persistence false".to_owned(),
+        "log_dest stderr".to_owned(),
+        "log_type all".to_owned(),
+        "connection_messages true".to_owned(),
+    ];
+    if geteuid().is_root() {
+        lines.push("user root".to_owned());
+    }
+    lines.extend(setup.conf.iter().cloned());
+    if setup.has_plugin {
+        lines.push(format!("plugin {}", ctx.plugin.display()));
+        lines.push("plugin_opt_config_file {dir}/ace.toml".to_owned());
+    }
+    for (name, text) in [("server.crt", &pki().certificate), ("server.key", &pki().private_key)] {
+        std::fs::write(folder.join(name), text).expect("a TLS file");
+    }
+    lines.push(format!("listener {tls_port} 127.0.0.1"));
+    lines.push("certfile {dir}/server.crt".to_owned());
+    lines.push("keyfile {dir}/server.key".to_owned());
+    if let Some(port) = plain_port {
+        lines.push(format!("listener {port} 127.0.0.1"));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A log of its own for each start, however many a test makes.
+fn log_file(ctx: &Ctx) -> PathBuf {
+    static STARTS: AtomicU32 = AtomicU32::new(0);
+    let start = STARTS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{}-{}.{start}.log", ctx.name, ctx.version.number);
+    log_folder().join(name)
+}
+
+/// A port that nobody listens on, and that this run has not given out yet.
+fn free_port() -> u16 {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its number").port();
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.get_or_insert_default().insert(port) {
+            return port;
+        }
+    }
+}
+
+/// The plugin's lines of a log.
+fn plugin_lines(log: &str) -> String {
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("ace: ")).collect();
+    lines.join("\n")
+}

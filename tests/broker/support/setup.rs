@@ -1,0 +1,138 @@
+//! What a broker is started with: `mosquitto.conf`, `ace.toml`, key files.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::authority::{AUDIENCE, Authority};
+use super::broker::Broker;
+use super::case::Ctx;
+use super::key::Key;
+
+/// The beginnings of a broker. In every line and file, `{dir}` stands for the broker's folder.
+#[derive(Clone)]
+pub struct Setup {
+    /// Who issues the tokens.
+    pub authority: Authority,
+    top: Vec<String>,
+    servers: Vec<String>,
+    mqtt: Vec<String>,
+    tokens: Vec<String>,
+    /// More lines for `mosquitto.conf`, before the listeners.
+    pub conf: Vec<String>,
+    /// More files for the broker's folder.
+    pub files: Vec<(String, String)>,
+    /// `ace.toml` as it stands, instead of the one made from the lines.
+    pub verbatim: Option<String>,
+    /// Is there a listener without TLS, too?
+    pub has_plain_listener: bool,
+    /// Is the plugin loaded?
+    pub has_plugin: bool,
+}
+
+impl Setup {
+    /// One authorization server, one TLS listener.
+    pub fn new() -> Self {
+        Self::with(Authority::new())
+    }
+
+    /// The same with this authorization server.
+    pub fn with(authority: Authority) -> Self {
+        Self {
+            authority,
+            top: vec![format!("audience = {}", json!(AUDIENCE))],
+            servers: Vec::new(),
+            mqtt: Vec::new(),
+            tokens: Vec::new(),
+            conf: Vec::new(),
+            files: Vec::new(),
+            verbatim: None,
+            has_plain_listener: false,
+            has_plugin: true,
+        }
+    }
+
+    /// A line for `[mqtt]`.
+    pub fn mqtt(mut self, line: &str) -> Self {
+        self.mqtt.push(line.to_owned());
+        self
+    }
+
+    /// A line for `[tokens]`.
+    pub fn tokens(mut self, line: &str) -> Self {
+        self.tokens.push(line.to_owned());
+        self
+    }
+
+    /// A line for the first `[[authorization_server]]`.
+    pub fn server(mut self, line: &str) -> Self {
+        self.servers.push(line.to_owned());
+        self
+    }
+
+    /// Another audience than the usual one, as TOML.
+    pub fn audience(mut self, toml: &str) -> Self {
+        self.top = vec![format!("audience = {toml}")];
+        self
+    }
+
+    /// A line for `mosquitto.conf`.
+    pub fn conf(mut self, line: &str) -> Self {
+        self.conf.push(line.to_owned());
+        self
+    }
+
+    /// A file in the broker's folder.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Client keys that tokens may name.
+    pub fn client_keys(self, keys: &[&Key]) -> Self {
+        let keys: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
+        self.file("client-keys.jwks", &json!({ "keys": keys }).to_string())
+            .tokens("client_keys = \"{dir}/client-keys.jwks\"")
+    }
+
+    /// A listener without TLS beside the other.
+    pub fn plain_listener(mut self) -> Self {
+        self.has_plain_listener = true;
+        self
+    }
+
+    /// `ace.toml`.
+    fn ace_toml(&self) -> String {
+        if let Some(verbatim) = &self.verbatim {
+            return verbatim.clone();
+        }
+        let mut lines = self.top.clone();
+        lines.push("[[authorization_server]]".to_owned());
+        lines.push(format!("issuer = {}", json!(self.authority.issuer)));
+        lines.push("jwks = \"{dir}/as-jwks.json\"".to_owned());
+        lines.extend(self.servers.iter().cloned());
+        lines.push("[mqtt]".to_owned());
+        lines.extend(self.mqtt.iter().cloned());
+        lines.push("[tokens]".to_owned());
+        lines.extend(self.tokens.iter().cloned());
+        lines.join("\n") + "\n"
+    }
+
+    /// Writes `ace.toml` and the key files, at start and for a reload.
+    pub fn write(&self, folder: &Path) {
+        let place = folder.display().to_string();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.join(name), text.replace("{dir}", &place)).expect("a file");
+        };
+        write("as-jwks.json", &self.authority.jwks());
+        write("ace.toml", &self.ace_toml());
+        for (name, text) in &self.files {
+            write(name, text);
+        }
+    }
+
+    /// Starts the broker.
+    pub fn start(self, ctx: &Ctx) -> Broker {
+        Broker::start(ctx, self)
+    }
+}
