@@ -3,6 +3,7 @@
 pub mod abi;
 pub mod bindings;
 pub mod brokers;
+pub mod deny;
 pub mod paths;
 pub mod process;
 pub mod setup;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, setup};
+use xtask::{abi, bindings, brokers, deny, setup};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -42,6 +42,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Checks licences, sources and bans of all dependencies (deny.toml), and advisories where a database is at hand
+    Deny,
     /// Compares include/mosquitto_ace_abi.h with the headers of the real brokers
     Abi {
         /// Only this version, such as 2.0.11 or 2.1 (may be given several times)
@@ -75,6 +77,7 @@ fn carry_out(task: Task) -> Result<()> {
             }
             Ok(())
         }
+        Task::Deny => deny::check(),
         Task::Setup => setup::ensure(setup::TEST),
         Task::Bindings { check } => bindings::make(check),
         Task::Abi { brokers: names } => {
