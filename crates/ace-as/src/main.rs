@@ -1,2 +1,122 @@
-//! Authorization server.
-fn main() {}
+//! `ace-as`: a small OAuth 2.0 / ACE authorization server for MQTT.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use ace_as::init::{self, Options, TrialSet};
+use ace_as::{Config, Level, Log, Server};
+use clap::{CommandFactory as _, Parser as _};
+use tokio::signal::unix::{SignalKind, signal};
+
+use cli::{Cli, Command, InitArgs, ServeArgs};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Init(args) => run_init(args),
+        Command::Serve(args) => serve(&args),
+        Command::Check(args) => check(&args.config),
+        Command::Man => man(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ace-as", &mut io::stdout());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done about a standard error that is gone.
+            let _ = writeln!(io::stderr(), "ace-as: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_init(args: InitArgs) -> Result<(), Box<dyn Error>> {
+    let trial = init::init(&Options {
+        folder: args.folder,
+        issuer: args.issuer,
+        listen: args.listen,
+        audience: args.audience,
+        hosts: args.hosts,
+        clients: args.clients,
+        token_lifetime: args.token_lifetime,
+        signing: args.signing,
+        plugin: args.plugin,
+        force: args.force,
+    })?;
+    describe(&trial, &mut io::stdout().lock())?;
+    Ok(())
+}
+
+fn describe(trial: &TrialSet, out: &mut impl io::Write) -> io::Result<()> {
+    let folder = trial.folder.display();
+    writeln!(out, "Made in {folder}:")?;
+    for (path, purpose) in &trial.files {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        writeln!(out, "  {name:<22} {purpose}")?;
+    }
+    writeln!(out, "\nNext:\n  ace-as serve --config {folder}/as.toml\n  mosquitto -c {folder}/mosquitto.conf")?;
+    if let Some(client) = trial.clients.first() {
+        let id = client.id();
+        let issuer = trial.issuer.trim_end_matches('/');
+        writeln!(
+            out,
+            "  curl --cacert {folder}/ca-cert.pem --user \"{id}:$(cat {folder}/{})\" \\",
+            client.secret_file()
+        )?;
+        writeln!(out, "       --data grant_type=client_credentials {issuer}/token")?;
+    }
+    Ok(())
+}
+
+fn serve(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
+    let level = match (args.verbose, args.quiet) {
+        (true, _) => Level::Debug,
+        (false, 0) => Level::Info,
+        (false, 1) => Level::Warn,
+        (false, _) => Level::Error,
+    };
+    let log = Log::to_stderr(level);
+    let config = Config::load(&args.config)?;
+    for warning in &config.warnings {
+        log.write(Level::Warn, format_args!("{warning}"));
+    }
+    let listen = args.listen.unwrap_or(config.listen);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before the server starts: a signal that comes at once must not kill it half-way.
+    let (mut terminate, mut interrupt) = {
+        let _context = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    let server =
+        Server::start(config, listen, log.clone()).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let name = runtime.block_on(async {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    });
+    log.write(Level::Info, format_args!("stopping on {name}"));
+    server.shutdown();
+    Ok(())
+}
+
+fn check(path: &Path) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(path)?;
+    let mut out = io::stdout().lock();
+    for warning in &config.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    writeln!(out, "{}: good: {}", path.display(), config.summary())?;
+    Ok(())
+}
+
+fn man() -> Result<(), Box<dyn Error>> {
+    clap_mangen::Man::new(Cli::command()).render(&mut io::stdout().lock())?;
+    Ok(())
+}

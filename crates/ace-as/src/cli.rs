@@ -1,0 +1,147 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ace_as::init::{ClientSpec, SigningAlgorithm};
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "\
+Examples:
+  Make everything for a trial in the folder \"trial\", and start the server:
+    ace-as init trial
+    ace-as serve --config trial/as.toml
+
+  Get a token with any OAuth client, here curl:
+    curl --cacert trial/ca-cert.pem --user \"sensor:$(cat trial/sensor.secret)\" \\
+         --data grant_type=client_credentials https://localhost:8443/token
+
+  See whether a configuration is good, without starting anything:
+    ace-as check --config trial/as.toml";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  A sensor that may publish sensors/#, and a dashboard that may subscribe to it:
+    ace-as init trial
+
+  Clients of your own. Each is ID:PUBLISH:SUBSCRIBE, where the latter two are topic filters
+  separated by commas, or nothing:
+    ace-as init trial --client 'lamp:lamps/1/state:lamps/1/set' --client 'remote:lamps/+/set:lamps/#'
+
+  A broker on another machine, and tokens that live for five minutes:
+    ace-as init trial --host broker.lan --host 192.168.1.20 --token-lifetime 5m";
+
+/// A small OAuth 2.0 / ACE authorization server for MQTT
+///
+/// It gives access tokens bound to a key (RFC 9431, RFC 9200) to clients that it knows, with the scope that its configuration allows them,
+/// over HTTPS: POST /token, POST /introspect, GET /jwks.json.
+#[derive(Debug, Parser)]
+#[command(name = "ace-as", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a CA, certificates, keys, secrets and configuration files for a trial
+    Init(InitArgs),
+    /// Serve until SIGTERM or SIGINT
+    Serve(ServeArgs),
+    /// Read a configuration and every file it names, and say what is wrong with it
+    Check(CheckArgs),
+    /// Print the man page
+    #[command(hide = true)]
+    Man,
+    /// Print a shell's completion script
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = INIT_EXAMPLES)]
+pub(crate) struct InitArgs {
+    /// The folder to put everything into; made if it is not there
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// A DNS name or IP address that both servers are reached at, besides localhost; may be repeated
+    #[arg(long = "host", value_name = "NAME")]
+    pub(crate) hosts: Vec<String>,
+    /// The broker's name in tokens
+    #[arg(long, value_name = "NAME", default_value = "broker.example")]
+    pub(crate) audience: String,
+    /// A client and what it may do; may be repeated [default: sensor:sensors/#: and dashboard::sensors/#]
+    #[arg(long = "client", value_name = "ID:PUBLISH:SUBSCRIBE")]
+    pub(crate) clients: Vec<ClientSpec>,
+    /// The issuer of the tokens [default: https://localhost:PORT]
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+    /// Where the authorization server is to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
+    pub(crate) listen: SocketAddr,
+    /// How long tokens live: 90s, 5m, 1h, 7d
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub(crate) token_lifetime: String,
+    /// What signs tokens: EdDSA or ES256
+    #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA")]
+    pub(crate) signing: SigningAlgorithm,
+    /// Where the broker finds the plugin
+    #[arg(long, value_name = "PATH", default_value = "/usr/lib/mosquitto/libmosquitto_ace.so")]
+    pub(crate) plugin: PathBuf,
+    /// Replace files that are there already, and with them all keys and secrets
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "as.toml")]
+    pub(crate) config: PathBuf,
+    /// Listen here instead of where the configuration says; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Also log connections that fail before a request
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Log only refusals and failures; given twice, only failures
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) quiet: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "as.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_teaches_by_example() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("ace-as init trial") && help.contains("curl"));
+        assert!(!help.contains("completions"), "for packagers only");
+    }
+
+    #[test]
+    fn a_bad_client_is_refused_on_the_command_line() {
+        assert!(Cli::try_parse_from(["ace-as", "init", "x", "--client", "a:b"]).is_err());
+        assert!(Cli::try_parse_from(["ace-as", "init", "x", "--signing", "HS256"]).is_err());
+        assert!(Cli::try_parse_from(["ace-as", "serve", "-v", "-q"]).is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! The key that signs tokens.
+
+use std::fmt;
+
+use ace_profile::jose::{Algorithm, Jwk, KeyError, KeyType, jws};
+use serde_json::{Value, json};
+
+/// `typ` of the tokens: no other kind of JWT can pass for an access token, and the other way round (RFC 9068 §2.1).
+const TOKEN_TYPE: &str = "at+jwt";
+
+/// A private key and its public half, the algorithm that goes with it, and the `kid` that tokens name it by.
+pub struct SigningKey {
+    private: Jwk,
+    public: Jwk,
+    algorithm: Algorithm,
+}
+
+impl SigningKey {
+    /// Takes a key with its private half: Ed25519 (EdDSA), P-256 (ES256) or RSA (RS256, or PS256 if its `alg` says so).
+    /// Without a `kid` it is named by its thumbprint (RFC 7638).
+    ///
+    /// # Errors
+    /// A lower-case sentence that says why the key cannot sign tokens.
+    pub(crate) fn new(key: Jwk) -> Result<Self, String> {
+        if key.key_type() == KeyType::Symmetric {
+            return Err("tokens are not signed with symmetric keys here: every broker could make some".to_owned());
+        }
+        if !key.is_private() {
+            return Err("the private half is missing".to_owned());
+        }
+        let algorithm = key.signature_algorithm().ok_or("the key's \"alg\" is none that signs tokens")?;
+        let kid = key.kid().map_or_else(|| key.thumbprint(), str::to_owned);
+        let private = key.with_kid(kid);
+        let public =
+            private.to_public().ok_or("the key has no public half")?.with_use("sig").with_algorithm(algorithm.name());
+        let signing = Self { private, public, algorithm };
+        // A key that may not sign shows here instead of at the first request.
+        signing.sign(b"{}").map_err(|error| error.to_string())?;
+        Ok(signing)
+    }
+
+    /// The algorithm of its signatures.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// A JWK set with the public half: what `/jwks.json` shows.
+    pub fn public_jwks(&self) -> Value {
+        json!({ "keys": [self.public.public_value()] })
+    }
+
+    /// Signs a token's claims.
+    pub(crate) fn sign(&self, claims: &[u8]) -> Result<String, KeyError> {
+        jws::sign(claims, &self.private, self.algorithm, Some(TOKEN_TYPE))
+    }
+
+    /// The claims of a token, if this key signed it.
+    pub(crate) fn verify(&self, token: &str) -> Option<Vec<u8>> {
+        let token = jws::Jws::parse(token).ok()?;
+        if token.header().algorithm != self.algorithm || token.header().kid.as_deref() != self.public.kid() {
+            return None;
+        }
+        token.verify(&self.public).ok()
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({:?})", self.public)
+    }
+}
