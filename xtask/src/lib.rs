@@ -3,7 +3,9 @@
 pub mod abi;
 pub mod bindings;
 pub mod brokers;
+pub mod conformance;
 pub mod deny;
 pub mod paths;
 pub mod process;
 pub mod setup;
+pub mod test;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, deny, setup};
+use xtask::{abi, bindings, brokers, deny, setup, test};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -16,6 +16,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Runs all tests, quick ones first; ends with the table requirement × broker version
+    ///
+    /// Installs from Debian's packages what is missing, fetches the brokers, and writes docs/conformance.md when the
+    /// whole suite has run.
+    Test {
+        /// Only this version of the broker, such as 2.0.11 or 2.1 (may be given several times)
+        #[arg(long = "broker", value_name = "VERSION")]
+        brokers: Vec<String>,
+        /// Leave out everything that needs a broker
+        #[arg(long)]
+        quick: bool,
+        /// Do not write docs/conformance.md; fail if it is not what the tests have shown
+        #[arg(long)]
+        check: bool,
+        /// Only tests with this in their names, such as c3
+        word: Option<String>,
+    },
     /// Fetches the Mosquitto versions that the tests run on from Debian's packages into target/brokers/
     ///
     /// They are installed nowhere: each is unpacked with all libraries of its own Debian suite and started by a
@@ -64,6 +81,7 @@ fn main() -> ExitCode {
 
 fn carry_out(task: Task) -> Result<()> {
     match task {
+        Task::Test { brokers, quick, check, word } => test::run(&test::Choice { brokers, word, quick, check }),
         Task::Brokers { force, brokers: names, mirror } => {
             let wanted = brokers::releases_named(&names)?;
             for broker in brokers::fetch(&wanted, force, mirror.as_deref())? {
