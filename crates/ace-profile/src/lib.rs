@@ -10,15 +10,18 @@
 #![forbid(unsafe_code)]
 
 pub mod base64url;
+pub mod connect;
 pub mod fingerprint;
 pub mod jose;
 mod json;
 pub mod limits;
+pub mod proof;
 pub mod quoted;
 pub mod random;
 pub mod refusal;
 pub mod scope;
 pub mod time;
+pub mod token;
 
 pub use fingerprint::Fingerprint;
 pub use json::JsonFault;

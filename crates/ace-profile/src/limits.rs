@@ -14,9 +14,6 @@ pub const KID_BYTES: usize = 256;
 /// Longest `sub` claim (RFC 7519 §4.1.2), in bytes. It becomes the broker's user name.
 pub const SUBJECT_BYTES: usize = 256;
 
-/// Longest `iss` claim (RFC 7519 §4.1.1), in bytes.
-pub const ISSUER_BYTES: usize = 1024;
-
 /// Most entries of an `aud` array (RFC 7519 §4.1.3).
 pub const AUDIENCES: usize = 64;
 
@@ -68,7 +65,7 @@ pub const DRAFT00_NONCE_BYTES_MAX: usize = 64;
 /// (Ed25519, ES256) is 64.
 pub const PROOF_BYTES_MAX: usize = 64;
 
-/// How many accepted proofs of the draft's form a replay cache remembers
+/// How many accepted proofs of the draft's form a [`ReplayCache`](crate::proof::ReplayCache) remembers
 /// unless told otherwise.
 pub const REPLAY_ENTRIES: usize = 65_536;
 

@@ -196,9 +196,9 @@ refusals! {
         algorithm: Quoted
     };
 
-    /// A key was named, and its type, curve, length, `alg`, `use` or `key_ops` forbids the token's
-    /// algorithm: an RSA public key under HS256, for example.
-    Token "algorithm-key-mismatch" "the token's algorithm {algorithm} does not fit the key that the token names" =>
+    /// The key that the token names, or every key of its issuer if it names none, forbids the algorithm by
+    /// its type, curve, length, `alg`, `use` or `key_ops`: an RSA public key under HS256, for example.
+    Token "algorithm-key-mismatch" "the token's algorithm {algorithm} fits no key that the token can mean" =>
     AlgorithmKeyMismatch {
         /// The header's `alg`.
         algorithm: Quoted
@@ -209,13 +209,6 @@ refusals! {
     KeyUnknown {
         /// The header's `kid`.
         kid: Quoted
-    };
-
-    /// The token names no key, and the issuer has none that fits the algorithm.
-    Token "key-missing" "the token names no key, and its issuer has none for the algorithm {algorithm}" =>
-    KeyMissing {
-        /// The header's `alg`.
-        algorithm: Quoted
     };
 
     /// The token names no key (or a `kid` that several keys bear), and more than one fits.

@@ -71,16 +71,17 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// [`Refusal::AlgorithmKeyMismatch`] if the key may not verify the header's algorithm,
     /// [`Refusal::SignatureLength`] or [`Refusal::SignatureWrong`].
-    pub fn verify(self, key: &Jwk) -> Result<Vec<u8>, Refusal> {
-        let Header { algorithm, algorithm_name, .. } = self.header;
+    pub fn verify(&self, key: &Jwk) -> Result<&[u8], Refusal> {
+        let algorithm = self.header.algorithm;
+        let mismatch = || Refusal::AlgorithmKeyMismatch { algorithm: self.header.algorithm_name.clone() };
         if !key.can_verify(algorithm) {
-            return Err(Refusal::AlgorithmKeyMismatch { algorithm: algorithm_name });
+            return Err(mismatch());
         }
         match signature::verify(key.material(), algorithm, self.signing_input.as_bytes(), &self.signature) {
-            Ok(()) => Ok(self.payload),
+            Ok(()) => Ok(&self.payload),
             Err(SignatureFault::Length) => Err(Refusal::SignatureLength { bytes: self.signature.len() }),
             Err(SignatureFault::Wrong) => Err(Refusal::SignatureWrong),
-            Err(SignatureFault::KeyType) => Err(Refusal::AlgorithmKeyMismatch { algorithm: algorithm_name }),
+            Err(SignatureFault::KeyType) => Err(mismatch()),
         }
     }
 }
@@ -156,7 +157,7 @@ pub fn sign(payload: &[u8], key: &Jwk, algorithm: Algorithm, typ: Option<&str>) 
 /// # Errors
 /// Theirs.
 pub fn verify(token: &str, key: &Jwk) -> Result<Vec<u8>, Refusal> {
-    Jws::parse(token)?.verify(key)
+    Jws::parse(token)?.verify(key).map(<[u8]>::to_vec)
 }
 
 #[cfg(test)]

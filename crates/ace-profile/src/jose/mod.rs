@@ -12,7 +12,7 @@ pub mod jws;
 mod key_error;
 mod member;
 mod rsa;
-mod signature;
+pub(crate) mod signature;
 mod thumbprint;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
@@ -20,4 +20,5 @@ pub use jwk::{Jwk, KeyType};
 pub use jwk_set::{JwkSet, JwkSetError};
 pub use key_error::KeyError;
 
+pub(crate) use compact::looks_like_jwt;
 pub(crate) use jwk::Material;

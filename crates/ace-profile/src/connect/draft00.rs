@@ -1,0 +1,194 @@
+//! The form of the draft -00: user name `ace`, password a JSON object with token and proof.
+//!
+//! ```json
+//! {"access_token": "<token>", "mac": "<base64url>"}
+//! {"access_token": "<token>", "mac": "<base64url>", "ts": 1700000000, "nonce": "<base64url>"}
+//! ```
+//! Without `ts` and `nonce` the proof is over the TLS exporter's bytes, with them over
+//! [`draft00_message`](crate::proof::draft00_message).
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::base64url;
+use crate::json;
+use crate::limits;
+use crate::proof::Freshness;
+use crate::{Fingerprint, Quoted, Refusal};
+
+/// What the password of the draft's form says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Draft00 {
+    /// The token, not validated.
+    pub token: String,
+    /// The proof (`mac`), not verified; neither empty nor longer than [`limits::PROOF_BYTES_MAX`].
+    pub proof: Vec<u8>,
+    /// `ts` and `nonce`, if the proof is a dated one.
+    pub freshness: Option<Freshness>,
+}
+
+impl Draft00 {
+    /// Reads the password. A member that is not known here is refused, not ignored: it could be a
+    /// condition that the client wants kept.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of the `Draft00…` family, or [`Refusal::TokenTooLarge`].
+    pub fn parse(password: &[u8]) -> Result<Self, Refusal> {
+        if password.len() > limits::DRAFT00_PASSWORD_BYTES {
+            return Err(Refusal::Draft00TooLarge { bytes: password.len() });
+        }
+        let object = json::parse_object(password).map_err(|fault| Refusal::Draft00NotJson { fault })?;
+        let known = ["access_token", "mac", "ts", "nonce"];
+        if let Some(member) = object.keys().find(|member| !known.contains(&member.as_str())) {
+            return Err(Refusal::Draft00MemberUnknown { member: Quoted::new(member) });
+        }
+        let token = text(&object, "access_token")?;
+        if token.len() > limits::TOKEN_BYTES {
+            return Err(Refusal::TokenTooLarge { bytes: token.len() });
+        }
+        let proof = base64url::decode(text(&object, "mac")?.as_bytes())
+            .ok()
+            .filter(|proof| (1..=limits::PROOF_BYTES_MAX).contains(&proof.len()))
+            .ok_or(Refusal::Draft00MemberMalformed { member: "mac" })?;
+        let freshness = if object.contains_key("ts") || object.contains_key("nonce") {
+            Some(Freshness { ts: seconds(&object)?, nonce: nonce(&object)?.to_owned() })
+        } else {
+            None
+        };
+        Ok(Self { token: token.to_owned(), proof, freshness })
+    }
+
+    /// Writes the password.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut object = Map::new();
+        object.insert("access_token".into(), self.token.as_str().into());
+        object.insert("mac".into(), base64url::encode(&self.proof).into());
+        if let Some(freshness) = &self.freshness {
+            object.insert("ts".into(), freshness.ts.into());
+            object.insert("nonce".into(), freshness.nonce.as_str().into());
+        }
+        Value::Object(object).to_string()
+    }
+}
+
+/// Shows the form and the token's fingerprint.
+impl fmt::Debug for Draft00 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft00")
+            .field("token", &Fingerprint::of(self.token.as_bytes()))
+            .field("dated", &self.freshness.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+fn text<'a>(object: &'a Map<String, Value>, member: &'static str) -> Result<&'a str, Refusal> {
+    let value = object.get(member).ok_or(Refusal::Draft00MemberMissing { member })?;
+    value.as_str().ok_or(Refusal::Draft00MemberMalformed { member })
+}
+
+fn seconds(object: &Map<String, Value>) -> Result<u64, Refusal> {
+    let value = object.get("ts").ok_or(Refusal::Draft00MemberMissing { member: "ts" })?;
+    value
+        .as_u64()
+        .filter(|seconds| *seconds <= limits::NUMERIC_DATE_MAX)
+        .ok_or(Refusal::Draft00MemberMalformed { member: "ts" })
+}
+
+fn nonce(object: &Map<String, Value>) -> Result<&str, Refusal> {
+    let nonce = text(object, "nonce")?;
+    let bytes = limits::DRAFT00_NONCE_BYTES_MIN..=limits::DRAFT00_NONCE_BYTES_MAX;
+    base64url::decode(nonce.as_bytes())
+        .ok()
+        .filter(|decoded| bytes.contains(&decoded.len()))
+        .map(|_| nonce)
+        .ok_or(Refusal::Draft00MemberMalformed { member: "nonce" })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::JsonFault;
+
+    const NONCE: &str = "AAECAwQFBgcICQoLDA0ODw";
+
+    fn parse(value: serde_json::Value) -> Result<Draft00, Refusal> {
+        Draft00::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn both_forms_are_read() {
+        let plain = parse(json!({"access_token": "tok", "mac": "AQID"})).unwrap();
+        assert_eq!((plain.token.as_str(), &plain.proof[..], plain.freshness), ("tok", &[1, 2, 3][..], None));
+        let dated = parse(json!({"access_token": "tok", "mac": "AQID", "ts": 17, "nonce": NONCE})).unwrap();
+        assert_eq!(dated.freshness, Some(Freshness { ts: 17, nonce: NONCE.to_owned() }));
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        let missing = |member| Err(Refusal::Draft00MemberMissing { member });
+        assert_eq!(parse(json!({"mac": "AQID"})), missing("access_token"));
+        assert_eq!(parse(json!({"access_token": "t"})), missing("mac"));
+        assert_eq!(parse(json!({"access_token": "t", "mac": "AQID", "ts": 1})), missing("nonce"));
+        assert_eq!(parse(json!({"access_token": "t", "mac": "AQID", "nonce": NONCE})), missing("ts"));
+        let malformed = |member| Err(Refusal::Draft00MemberMalformed { member });
+        assert_eq!(parse(json!({"access_token": 1, "mac": "AQID"})), malformed("access_token"));
+        for mac in [json!(null), json!(""), json!("A"), json!("AQID=="), json!("A".repeat(88))] {
+            assert_eq!(parse(json!({"access_token": "t", "mac": mac})), malformed("mac"));
+        }
+        for ts in [json!("1"), json!(1.5), json!(-1), json!(1e300), json!(u64::MAX)] {
+            assert_eq!(parse(json!({"access_token": "t", "mac": "AQID", "ts": ts, "nonce": NONCE})), malformed("ts"));
+        }
+        for nonce in [json!(1), json!("AAAA"), json!("*".repeat(22)), json!("A".repeat(88))] {
+            let value = json!({"access_token": "t", "mac": "AQID", "ts": 1, "nonce": nonce});
+            assert_eq!(parse(value), malformed("nonce"));
+        }
+        let unknown = parse(json!({"access_token": "t", "mac": "AQID", "audience": "x"}));
+        assert_eq!(unknown, Err(Refusal::Draft00MemberUnknown { member: Quoted::new("audience") }));
+    }
+
+    #[test]
+    fn hostile_json_is_refused() {
+        let fault = |text: &[u8]| match Draft00::parse(text) {
+            Err(Refusal::Draft00NotJson { fault }) => fault,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fault(b"{"), JsonFault::Syntax);
+        assert_eq!(fault(b"\xff\xfe"), JsonFault::Syntax);
+        assert_eq!(fault(b"[]"), JsonFault::NotAnObject);
+        assert_eq!(fault(br#"{"mac":"AQID","mac":"AQIE"}"#), JsonFault::DuplicateMember);
+        assert_eq!(fault("{\"m\":[".repeat(5_000).as_bytes()), JsonFault::TooDeep);
+        let large = json!({"access_token": "t".repeat(60 * 1024), "mac": "AQID"}).to_string();
+        assert_eq!(Draft00::parse(large.as_bytes()), Err(Refusal::Draft00TooLarge { bytes: large.len() }));
+        let token = parse(json!({"access_token": "t".repeat(limits::TOKEN_BYTES + 1), "mac": "AQID"}));
+        assert_eq!(token, Err(Refusal::TokenTooLarge { bytes: limits::TOKEN_BYTES + 1 }));
+    }
+
+    #[test]
+    fn debug_shows_neither_token_nor_proof() {
+        let shown = format!("{:?}", parse(json!({"access_token": "secret", "mac": "AQID"})).unwrap());
+        assert!(!shown.contains("secret") && !shown.contains("AQID") && !shown.contains("[1, 2, 3]"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn parse_undoes_encode(
+            token in "\\PC{0,50}",
+            proof in proptest::collection::vec(any::<u8>(), 1..=64),
+            dated in proptest::option::of((0..=limits::NUMERIC_DATE_MAX, proptest::collection::vec(any::<u8>(), 16..=64))),
+        ) {
+            let freshness = dated.map(|(ts, nonce)| Freshness { ts, nonce: base64url::encode(&nonce) });
+            let sent = Draft00 { token, proof, freshness };
+            prop_assert_eq!(Draft00::parse(sent.encode().as_bytes()), Ok(sent));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Draft00::parse(&bytes);
+        }
+    }
+}
