@@ -50,7 +50,7 @@ pub fn run(choice: &Choice) -> Result<()> {
     let mut progress = Progress::of(if choice.quick { 4 } else { 7 });
 
     progress.step("protocol, authorization server, client, xtask", || {
-        process::run(cargo(&["test", "--quiet", "--workspace", "--exclude", PLUGIN]).args(&filter(choice)))
+        process::run(cargo(&["test", "--quiet", "--workspace", "--exclude", PLUGIN]).args(filter(choice)))
     })?;
     progress.step("the plugin, release build", build_plugin)?;
     progress.step("the plugin's own tests", || plugin_tests(choice))?;
@@ -85,7 +85,7 @@ fn plugin_tests(choice: &Choice) -> Result<()> {
     for name in test_programs()?.iter().filter(|name| *name != BROKER_SUITE) {
         command.args(["--test", name]);
     }
-    process::run(command.args(&filter(choice)).env("ACE_PLUGIN", paths::plugin()))
+    process::run(command.args(filter(choice)).env("ACE_PLUGIN", paths::plugin()))
 }
 
 /// The names of the plugin's test programs.
@@ -114,7 +114,7 @@ fn broker_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
         fs::remove_file(&results).with_context(|| format!("cannot remove {}", results.display()))?;
     }
     let mut command = cargo(&["test", "--quiet", "--package", PLUGIN, "--test", BROKER_SUITE]);
-    command.args(&filter(choice)).env("ACE_BROKERS", &list).env("ACE_PLUGIN", paths::plugin());
+    command.args(filter(choice)).env("ACE_BROKERS", &list).env("ACE_PLUGIN", paths::plugin());
     let suite = process::run(&mut command);
     if suite.is_err() && !results.exists() {
         return suite;
