@@ -52,7 +52,11 @@ pub fn sharing_authority() -> (Authority, Key) {
 
 /// A device with a symmetric key, which its token carries encrypted.
 pub fn symmetric_device(authority: &Authority, shared: &Key, id: &str) -> Device {
-    let key = Key::oct(32);
+    device_holding(authority, shared, id, Key::oct(32))
+}
+
+/// The same with this symmetric key.
+pub fn device_holding(authority: &Authority, shared: &Key, id: &str, key: Key) -> Device {
     let secret = json!({ "kty": "oct", "k": encode(key.secret()) }).to_string();
     let jwe = jwe::encrypt(secret.as_bytes(), shared, Management::Dir, "A256GCM");
     Device::new(authority, id, key, |claims| claims.set("cnf", json!({ "jwe": jwe })))

@@ -35,6 +35,8 @@ pub struct Broker {
     setup: Setup,
     tls_port: u16,
     plain_port: Option<u16>,
+    /// The log's lines, by number, that have been taken for a refusal: each refusal has its own.
+    taken: Mutex<HashSet<usize>>,
 }
 
 /// The folder for the brokers' logs, kept after the run.
@@ -146,11 +148,6 @@ impl Broker {
         &self.setup
     }
 
-    /// Its folder.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Its log up to now.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).expect("the log")).into_owned()
@@ -158,11 +155,26 @@ impl Broker {
 
     /// Waits for a line that holds all of these; gives it.
     pub fn wait_for_line(&self, parts: &[&str]) -> String {
+        self.wait_for(parts, |_| true)
+    }
+
+    /// Waits for a line that holds all of these and has not been given here before.
+    fn wait_for_new_line(&self, parts: &[&str]) -> String {
+        self.wait_for(parts, |number| {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.insert(number)
+        })
+    }
+
+    fn wait_for(&self, parts: &[&str], may_take: impl Fn(usize) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let log = self.log();
-            let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
-            if let Some(line) = found {
+            let found = log
+                .lines()
+                .enumerate()
+                .find(|(number, line)| parts.iter().all(|part| line.contains(part)) && may_take(*number));
+            if let Some((_, line)) = found {
                 return line.to_owned();
             }
             assert!(
@@ -180,13 +192,13 @@ impl Broker {
         let client = format!("\"{client_id}\"");
         let end = if code.ends_with('-') { "" } else { ": " };
         let code = format!(": {code}{end}");
-        self.wait_for_line(&["ace: refused", &client, &code])
+        self.wait_for_new_line(&["ace: refused", &client, &code])
     }
 
     /// The log says that this client was refused, for whatever reason in kebab-case; gives the reason.
     pub fn expect_some_refusal(&self, client_id: &str) -> String {
         let client = format!("\"{client_id}\"");
-        let line = self.wait_for_line(&["ace: refused", &client]);
+        let line = self.wait_for_new_line(&["ace: refused", &client]);
         let code = line
             .split(": ")
             .find(|part| {

@@ -13,13 +13,6 @@ pub struct Version {
     pub launcher: PathBuf,
 }
 
-impl Version {
-    /// Is this a 2.0?
-    pub fn is_2_0(&self) -> bool {
-        self.number.starts_with("2.0.")
-    }
-}
-
 /// Reads the list that `cargo xtask brokers` leaves behind.
 ///
 /// # Errors

@@ -1,9 +1,9 @@
 //! Keys made at random, for authorization servers and for clients, and what is signed with them.
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{self, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
-use aws_lc_rs::{digest, hmac};
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
 
@@ -59,7 +59,11 @@ impl Key {
 
     /// Symmetric, of `bytes` bytes.
     pub fn oct(bytes: usize) -> Self {
-        let secret = random(bytes);
+        Self::symmetric(random(bytes))
+    }
+
+    /// This symmetric key.
+    pub fn symmetric(secret: Vec<u8>) -> Self {
         secrets::register(&secret);
         Self::new(Material::Oct(secret))
     }
@@ -143,11 +147,6 @@ impl Key {
 /// HMAC-SHA-256 with any key: for tests that misuse one key's bytes as another's.
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()
-}
-
-/// SHA-256.
-pub fn sha256(data: &[u8]) -> Vec<u8> {
-    digest::digest(&digest::SHA256, data).as_ref().to_vec()
 }
 
 /// An ECDSA signature of the JWS form (two 32-byte numbers) in DER, as other software sends it.

@@ -323,5 +323,3 @@ pub fn subscribe(protocol: Protocol, filters: &[&str], identifier: u16) -> Vec<u
 
 /// A PINGREQ.
 pub const PINGREQ: [u8; 2] = [0xc0, 0];
-/// A DISCONNECT that keeps the Will unsent.
-pub const DISCONNECT: [u8; 2] = [0xe0, 0];
