@@ -91,7 +91,7 @@ impl Broker {
             .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", ctx.version.launcher.display()));
-        Self { child, folder, log, setup, tls_port, plain_port }
+        Self { child, folder, log, setup, tls_port, plain_port, taken: Mutex::default() }
     }
 
     /// Waits until every listener accepts; false if the process ends instead.
