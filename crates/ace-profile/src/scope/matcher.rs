@@ -189,9 +189,9 @@ impl Matcher {
     #[inline]
     fn literal(&self, parent: u32, word: u64, level: &[u8]) -> u32 {
         let mask = self.edges.len().wrapping_sub(1);
-        let mut at = self.slot(parent, word);
-        for _ in 0..self.probes {
-            let Some(edge) = self.edges.get(at & mask) else { return NONE };
+        let home = self.slot(parent, word);
+        for step in 0..self.probes {
+            let Some(edge) = self.edges.get((home + step) & mask) else { return NONE };
             if edge.child == NONE {
                 return NONE;
             }
@@ -201,7 +201,6 @@ impl Matcher {
                     return edge.child;
                 }
             }
-            at += 1;
         }
         NONE
     }

@@ -1,0 +1,145 @@
+/*
+ * The part of Mosquitto's plugin interface (version 5) that mosquitto-ace uses, in our own declarations.
+ *
+ * src/broker/abi.rs is generated from this file (`cargo xtask bindings`), so that building the plugin needs neither
+ * Mosquitto's headers nor libclang. `cargo xtask abi` holds each size, offset and constant against the headers of
+ * the supported Mosquitto versions. Every name has the prefix "ace_", so that both can be included side by side.
+ */
+#ifndef MOSQUITTO_ACE_ABI_H
+#define MOSQUITTO_ACE_ABI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+/* A connected client. Only pointers to it are ever seen. */
+struct mosquitto;
+
+enum ace_constants {
+	ACE_PLUGIN_VERSION = 5,
+	ACE_CLIENT_PROTOCOL_WEBSOCKETS = 2,
+};
+
+/* Return codes. */
+enum ace_err {
+	ACE_ERR_AUTH_CONTINUE = -4,
+	ACE_ERR_SUCCESS = 0,
+	ACE_ERR_NOMEM = 1,
+	ACE_ERR_INVAL = 3,
+	ACE_ERR_NOT_SUPPORTED = 10,
+	ACE_ERR_AUTH = 11,
+	ACE_ERR_ACL_DENIED = 12,
+	ACE_ERR_UNKNOWN = 13,
+	ACE_ERR_PLUGIN_DEFER = 17,
+};
+
+/* What a client wants to do with a topic. */
+enum ace_acl {
+	ACE_ACL_READ = 0x01,
+	ACE_ACL_WRITE = 0x02,
+	ACE_ACL_SUBSCRIBE = 0x04,
+	ACE_ACL_UNSUBSCRIBE = 0x08,
+};
+
+enum ace_log {
+	ACE_LOG_INFO = 0x01,
+	ACE_LOG_NOTICE = 0x02,
+	ACE_LOG_WARNING = 0x04,
+	ACE_LOG_ERR = 0x08,
+	ACE_LOG_DEBUG = 0x10,
+};
+
+enum ace_event {
+	ACE_EVT_RELOAD = 1,
+	ACE_EVT_ACL_CHECK = 2,
+	ACE_EVT_BASIC_AUTH = 3,
+	ACE_EVT_EXT_AUTH_START = 4,
+	ACE_EVT_EXT_AUTH_CONTINUE = 5,
+	ACE_EVT_TICK = 9,
+	ACE_EVT_DISCONNECT = 10,
+	/* Since 2.1. */
+	ACE_EVT_CLIENT_OFFLINE = 28,
+};
+
+/* One plugin_opt_ line of the configuration, without the prefix. */
+struct ace_opt {
+	char *key;
+	char *value;
+};
+
+struct ace_evt_reload {
+	void *future;
+	struct ace_opt *options;
+	int option_count;
+	void *future2[4];
+};
+
+struct ace_evt_acl_check {
+	void *future;
+	struct mosquitto *client;
+	const char *topic;
+	const void *payload;
+	void *properties;
+	int access;
+	uint32_t payloadlen;
+	uint8_t qos;
+	bool retain;
+	void *future2[4];
+};
+
+struct ace_evt_basic_auth {
+	void *future;
+	struct mosquitto *client;
+	char *username;
+	char *password;
+	/* Since 2.1.3, in room that earlier versions set to zero: zero means that the length is unknown. */
+	uint16_t password_len;
+	void *future2[3];
+};
+
+struct ace_evt_extended_auth {
+	void *future;
+	struct mosquitto *client;
+	const void *data_in;
+	/* The broker releases it with libc's free. */
+	void *data_out;
+	uint16_t data_in_len;
+	uint16_t data_out_len;
+	const char *auth_method;
+	void *future2[3];
+};
+
+struct ace_evt_tick {
+	void *future;
+	long now_ns;
+	/* In milliseconds since 2.1; before that it is not read. */
+	long next_ms;
+	time_t now_s;
+	time_t next_s;
+	void *future2[4];
+};
+
+/* Also that of ACE_EVT_CLIENT_OFFLINE. */
+struct ace_evt_disconnect {
+	void *future;
+	struct mosquitto *client;
+	int reason;
+	void *future2[4];
+};
+
+typedef int (*ace_callback)(int event, void *event_data, void *userdata);
+
+/* Functions of the broker, looked up when the plugin is loaded. */
+typedef int (*ace_fn_callback_register)(void *plugin, int event, ace_callback callback, const void *event_data, void *userdata);
+typedef int (*ace_fn_callback_unregister)(void *plugin, int event, ace_callback callback, const void *event_data);
+typedef void (*ace_fn_log_printf)(int level, const char *format, ...);
+typedef const char *(*ace_fn_client_text)(const struct mosquitto *client);
+typedef int (*ace_fn_client_number)(const struct mosquitto *client);
+typedef int (*ace_fn_set_username)(struct mosquitto *client, const char *username);
+typedef int (*ace_fn_kick_client)(const char *client_id, bool with_will);
+/* Since 2.1. */
+typedef struct mosquitto *(*ace_fn_client)(const char *client_id);
+typedef int (*ace_fn_plugin_set_info)(void *plugin, const char *name, const char *version);
+
+#endif

@@ -1,0 +1,211 @@
+//! Views of the broker's events: each borrows what the broker handed in, for as long as the callback runs.
+
+use std::ffi::{CStr, c_void};
+use std::slice;
+
+use super::abi;
+use super::client::Client;
+use super::functions::Broker;
+
+/// The longest password that MQTT can carry, in bytes.
+const PASSWORD_BYTES_MAX: usize = 65_535;
+
+/// The `plugin_opt_` lines of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options(Vec<(String, String)>);
+
+impl Options {
+    /// Copies the options.
+    ///
+    /// # Safety
+    /// `options` must point to `count` options of C strings, or be null.
+    pub(super) unsafe fn read(options: *const abi::ace_opt, count: std::ffi::c_int) -> Self {
+        let count = usize::try_from(count).unwrap_or(0);
+        if options.is_null() || count == 0 {
+            return Self::default();
+        }
+        // SAFETY: the caller vouches for the array.
+        let options = unsafe { slice::from_raw_parts(options, count) };
+        let text = |text: *const std::ffi::c_char| {
+            // SAFETY: the caller vouches for the texts.
+            (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+        };
+        Self(options.iter().filter_map(|option| Some((text(option.key)?, text(option.value)?))).collect())
+    }
+
+    /// The value of `plugin_opt_<name>`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The names of all options.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+}
+
+/// What a client, or the broker for it, wants to do with a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Be given a message.
+    Receive,
+    /// Publish, by PUBLISH or as a Will.
+    Publish,
+    /// Subscribe to a topic filter.
+    Subscribe,
+    /// Give a subscription up.
+    Unsubscribe,
+}
+
+/// `MOSQ_EVT_ACL_CHECK`.
+pub struct AclCheck<'a> {
+    /// Who wants it.
+    pub client: Client<'a>,
+    /// The topic name or filter, as sent.
+    pub topic: &'a [u8],
+    /// What is wanted.
+    pub access: Access,
+    /// The quality of service of a message.
+    pub qos: u8,
+}
+
+impl<'a> AclCheck<'a> {
+    /// # Safety
+    /// `event` must be what the broker handed in for `MOSQ_EVT_ACL_CHECK`, valid for `'a`.
+    #[inline]
+    pub(super) unsafe fn read(broker: Broker, event: *const c_void) -> Option<Self> {
+        // SAFETY: the caller vouches for the event.
+        let event = unsafe { &*event.cast::<abi::ace_evt_acl_check>() };
+        if event.topic.is_null() || event.client.is_null() {
+            return None;
+        }
+        let access = match event.access.cast_unsigned() {
+            abi::ACE_ACL_READ => Access::Receive,
+            abi::ACE_ACL_WRITE => Access::Publish,
+            abi::ACE_ACL_SUBSCRIBE => Access::Subscribe,
+            abi::ACE_ACL_UNSUBSCRIBE => Access::Unsubscribe,
+            _ => return None,
+        };
+        // SAFETY: the broker's topics end with NUL.
+        let topic = unsafe { CStr::from_ptr(event.topic) }.to_bytes();
+        Some(Self { client: broker.client(event.client), topic, access, qos: event.qos })
+    }
+}
+
+/// A password as far as the broker tells its length.
+#[derive(Clone, Copy)]
+pub struct Password<'a> {
+    /// The bytes up to the first NUL or, where `exact`, all of them.
+    pub as_sent: &'a [u8],
+    /// The memory behind it that may be read: at least `as_sent`.
+    pub readable: &'a [u8],
+    /// Whether the broker told the length (since 2.1.3).
+    pub exact: bool,
+}
+
+impl<'a> Password<'a> {
+    /// # Safety
+    /// `password` must be a block of libc's `malloc` with a NUL in it, or null; if `length` is not zero, it must be the
+    /// length of the password.
+    unsafe fn read(password: *const std::ffi::c_char, length: u16) -> Option<Self> {
+        if password.is_null() {
+            return None;
+        }
+        // SAFETY: the caller vouches for the block.
+        let allocated = unsafe { libc::malloc_usable_size(password.cast_mut().cast()) };
+        let start = password.cast::<u8>();
+        let length = usize::from(length);
+        if length > 0 && length <= allocated {
+            // SAFETY: the block holds that many bytes.
+            let exact = unsafe { slice::from_raw_parts(start, length) };
+            return Some(Self { as_sent: exact, readable: exact, exact: true });
+        }
+        // SAFETY: the broker puts a NUL behind each password.
+        let as_sent = unsafe { CStr::from_ptr(password) }.to_bytes();
+        let readable = allocated.min(PASSWORD_BYTES_MAX).max(as_sent.len());
+        // SAFETY: the block holds `allocated` bytes, and the C string lies within it. Bytes behind the password may never
+        // have been written; they are compared with a MAC, which they will not equal, and go nowhere.
+        let readable = unsafe { slice::from_raw_parts(start, readable) };
+        Some(Self { as_sent, readable, exact: false })
+    }
+}
+
+/// `MOSQ_EVT_BASIC_AUTH`.
+pub struct BasicAuth<'a> {
+    /// Who connects.
+    pub client: Client<'a>,
+    /// The user name, if the CONNECT has one.
+    pub user_name: Option<&'a [u8]>,
+    /// The password, if the CONNECT has one.
+    pub password: Option<Password<'a>>,
+}
+
+impl<'a> BasicAuth<'a> {
+    /// # Safety
+    /// `event` must be what the broker handed in for `MOSQ_EVT_BASIC_AUTH`, valid for `'a`.
+    pub(super) unsafe fn read(broker: Broker, event: *const c_void) -> Option<Self> {
+        // SAFETY: the caller vouches for the event.
+        let event = unsafe { &*event.cast::<abi::ace_evt_basic_auth>() };
+        if event.client.is_null() {
+            return None;
+        }
+        // SAFETY: the broker's user names end with NUL.
+        let user_name = (!event.username.is_null()).then(|| unsafe { CStr::from_ptr(event.username) }.to_bytes());
+        // SAFETY: the broker allocates passwords with libc's malloc and puts a NUL behind them.
+        let password = unsafe { Password::read(event.password, event.password_len) };
+        Some(Self { client: broker.client(event.client), user_name, password })
+    }
+}
+
+/// `MOSQ_EVT_EXT_AUTH_START` and `MOSQ_EVT_EXT_AUTH_CONTINUE`.
+pub struct ExtendedAuth<'a> {
+    /// Who authenticates.
+    pub client: Client<'a>,
+    /// The Authentication Method. The broker leaves it out when the authentication goes on.
+    pub method: Option<&'a [u8]>,
+    /// The Authentication Data; empty if there is none.
+    pub data: &'a [u8],
+    event: *mut abi::ace_evt_extended_auth,
+}
+
+impl<'a> ExtendedAuth<'a> {
+    /// # Safety
+    /// `event` must be what the broker handed in for these events, valid for `'a`.
+    pub(super) unsafe fn read(broker: Broker, event: *mut c_void) -> Option<Self> {
+        let event = event.cast::<abi::ace_evt_extended_auth>();
+        // SAFETY: the caller vouches for the event.
+        let view = unsafe { &*event };
+        if view.client.is_null() {
+            return None;
+        }
+        let data: &[u8] = if view.data_in.is_null() {
+            &[]
+        } else {
+            // SAFETY: the broker hands in that many bytes.
+            unsafe { slice::from_raw_parts(view.data_in.cast(), usize::from(view.data_in_len)) }
+        };
+        // SAFETY: the broker's method names end with NUL.
+        let method = (!view.auth_method.is_null()).then(|| unsafe { CStr::from_ptr(view.auth_method) }.to_bytes());
+        Some(Self { client: broker.client(view.client), method, data, event })
+    }
+
+    /// Sends `data` as the Authentication Data of the broker's answer. `false` if there is no memory for it.
+    #[must_use]
+    pub fn answer(&self, data: &[u8]) -> bool {
+        let Ok(length) = u16::try_from(data.len()) else { return false };
+        // SAFETY: any size may be asked for; the broker releases the block with libc's free.
+        let block = unsafe { libc::malloc(data.len().max(1)) };
+        if block.is_null() {
+            return false;
+        }
+        // SAFETY: the block was made for that many bytes, and does not overlap with ours.
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), block.cast(), data.len()) };
+        // SAFETY: the event is valid for `'a`, the broker gave it to be written to, and no reference to it is alive.
+        unsafe {
+            (*self.event).data_out = block;
+            (*self.event).data_out_len = length;
+        }
+        true
+    }
+}

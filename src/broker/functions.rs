@@ -1,0 +1,209 @@
+//! The broker's own functions, looked up in the process when the plugin is loaded.
+//!
+//! Looked up rather than linked: functions that only newer brokers have can be used where they exist, and the crate's
+//! unit tests link without a broker.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::mem;
+use std::ptr;
+
+use thiserror::Error;
+
+use super::abi;
+use super::client::{Client, ClientKey};
+
+/// Handle to the broker that loaded the plugin.
+#[derive(Clone, Copy)]
+pub struct Broker {
+    pub(super) functions: Functions,
+    pub(super) plugin: *mut c_void,
+}
+
+/// How loud a line in the broker's log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// `log_type debug`
+    Debug,
+    /// `log_type information`
+    Info,
+    /// `log_type notice`
+    Notice,
+    /// `log_type warning`
+    Warning,
+    /// `log_type error`
+    Error,
+}
+
+/// A function that every supported broker has is not there.
+#[derive(Debug, Error)]
+#[error("the process has no function {0}: not a Mosquitto broker of version 2.0 or newer")]
+pub(super) struct MissingFunction(&'static str);
+
+type ClientText = unsafe extern "C" fn(*const abi::mosquitto) -> *const c_char;
+type ClientNumber = unsafe extern "C" fn(*const abi::mosquitto) -> c_int;
+pub(super) type Callback = unsafe extern "C" fn(c_int, *mut c_void, *mut c_void) -> c_int;
+
+/// Where log lines go.
+#[derive(Clone, Copy)]
+pub(super) enum Log {
+    /// To the broker.
+    Printf(unsafe extern "C" fn(c_int, *const c_char, ...)),
+    /// To a fake broker: Rust cannot define a function with variable arguments.
+    #[cfg(any(test, feature = "fake-broker"))]
+    Call(fn(c_int, &CStr)),
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Functions {
+    pub(super) callback_register:
+        unsafe extern "C" fn(*mut c_void, c_int, abi::ace_callback, *const c_void, *mut c_void) -> c_int,
+    pub(super) callback_unregister: unsafe extern "C" fn(*mut c_void, c_int, abi::ace_callback, *const c_void) -> c_int,
+    pub(super) log: Log,
+    pub(super) client_id: ClientText,
+    pub(super) client_username: ClientText,
+    pub(super) client_address: ClientText,
+    pub(super) client_protocol: ClientNumber,
+    pub(super) client_protocol_version: ClientNumber,
+    pub(super) set_username: unsafe extern "C" fn(*mut abi::mosquitto, *const c_char) -> c_int,
+    pub(super) kick_client_by_clientid: unsafe extern "C" fn(*const c_char, bool) -> c_int,
+    /// Since 2.1.
+    pub(super) client: Option<unsafe extern "C" fn(*const c_char) -> *mut abi::mosquitto>,
+    /// Since 2.1.
+    pub(super) plugin_set_info: Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char) -> c_int>,
+}
+
+/// Looks a function up among the symbols that the process offers to all its libraries.
+///
+/// # Safety
+/// `F` must be the function pointer type of that symbol.
+pub(super) unsafe fn lookup<F: Copy>(name: &CStr) -> Option<F> {
+    const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+    // SAFETY: the name ends with NUL; RTLD_DEFAULT is always a valid handle.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    // SAFETY: the caller vouches for the type, the sizes were compared above, and a function pointer is never null.
+    (!symbol.is_null()).then(|| unsafe { mem::transmute_copy::<*mut c_void, F>(&symbol) })
+}
+
+/// As [`lookup`], for what every supported broker has.
+macro_rules! required {
+    ($name:literal) => {
+        // SAFETY: the field that takes the result has the type that include/mosquitto_ace_abi.h declares for it.
+        unsafe { lookup($name) }.ok_or(MissingFunction(match $name.to_str() {
+            Ok(name) => name,
+            Err(_) => "",
+        }))?
+    };
+}
+
+impl Functions {
+    pub(super) fn look_up() -> Result<Self, MissingFunction> {
+        Ok(Self {
+            callback_register: required!(c"mosquitto_callback_register"),
+            callback_unregister: required!(c"mosquitto_callback_unregister"),
+            log: Log::Printf(required!(c"mosquitto_log_printf")),
+            client_id: required!(c"mosquitto_client_id"),
+            client_username: required!(c"mosquitto_client_username"),
+            client_address: required!(c"mosquitto_client_address"),
+            client_protocol: required!(c"mosquitto_client_protocol"),
+            client_protocol_version: required!(c"mosquitto_client_protocol_version"),
+            set_username: required!(c"mosquitto_set_username"),
+            kick_client_by_clientid: required!(c"mosquitto_kick_client_by_clientid"),
+            // SAFETY: the types are those of include/mosquitto_ace_abi.h.
+            client: unsafe { lookup(c"mosquitto_client") },
+            // SAFETY: as above.
+            plugin_set_info: unsafe { lookup(c"mosquitto_plugin_set_info") },
+        })
+    }
+}
+
+impl Broker {
+    /// Writes one line to the broker's log.
+    pub fn log(&self, level: Level, line: &str) {
+        let level = match level {
+            Level::Debug => abi::ACE_LOG_DEBUG,
+            Level::Info => abi::ACE_LOG_INFO,
+            Level::Notice => abi::ACE_LOG_NOTICE,
+            Level::Warning => abi::ACE_LOG_WARNING,
+            Level::Error => abi::ACE_LOG_ERR,
+        };
+        let line = CString::new(line.replace(['\0', '\n', '\r'], " ")).unwrap_or_default();
+        match self.functions.log {
+            // SAFETY: the format takes one C string, and is given one.
+            Log::Printf(printf) => unsafe { printf(level as c_int, c"%s".as_ptr(), line.as_ptr()) },
+            #[cfg(any(test, feature = "fake-broker"))]
+            Log::Call(call) => call(level as c_int, &line),
+        }
+    }
+
+    /// Disconnects the client that is connected under this id, as an administrator would; its Will is sent. The broker
+    /// raises further events before this returns: `ACL_CHECK` for each subscription, then the disconnection.
+    pub fn kick(&self, client_id: &CStr) {
+        // SAFETY: the id is a C string that outlives the call.
+        unsafe { (self.functions.kick_client_by_clientid)(client_id.as_ptr(), true) };
+    }
+
+    /// Whether the client that is connected under this id is the one with this key. Brokers before 2.1 cannot tell, and
+    /// the answer is yes.
+    #[must_use]
+    pub fn is_connected_as(&self, client_id: &CStr, key: ClientKey) -> bool {
+        match self.functions.client {
+            // SAFETY: the id is a C string that outlives the call; the result is only compared.
+            Some(client) => ClientKey::of(unsafe { client(client_id.as_ptr()) }) == key,
+            None => true,
+        }
+    }
+
+    /// Whether the broker is of version 2.1 or newer.
+    #[must_use]
+    pub const fn is_2_1(&self) -> bool {
+        self.functions.client.is_some()
+    }
+
+    /// Tells the broker the plugin's name and version, where it wants to know.
+    pub(super) fn introduce(&self, name: &CStr, version: &CStr) {
+        if let Some(set_info) = self.functions.plugin_set_info {
+            // SAFETY: `plugin` is the identifier that the broker gave at start; both texts are C strings.
+            unsafe { set_info(self.plugin, name.as_ptr(), version.as_ptr()) };
+        }
+    }
+
+    /// Asks for an event. `false` if the broker does not have it.
+    pub(super) fn register(&self, event: abi::ace_event, callback: Callback, userdata: *mut c_void) -> bool {
+        // SAFETY: `plugin` is the identifier that the broker gave at start, and the callback has the type that the
+        // broker expects.
+        let result = unsafe {
+            (self.functions.callback_register)(self.plugin, event as c_int, Some(callback), ptr::null(), userdata)
+        };
+        result == abi::ACE_ERR_SUCCESS
+    }
+
+    /// Takes an event back.
+    pub(super) fn unregister(&self, event: abi::ace_event, callback: Callback) {
+        // SAFETY: as in `register`.
+        unsafe { (self.functions.callback_unregister)(self.plugin, event as c_int, Some(callback), ptr::null()) };
+    }
+
+    pub(super) const fn client<'a>(&self, client: *mut abi::mosquitto) -> Client<'a> {
+        Client::new(*self, client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_broker_the_missing_function_is_named() {
+        let Err(error) = Functions::look_up() else { panic!("there is no broker in a unit test") };
+        assert!(error.to_string().contains("mosquitto_callback_register"), "{error}");
+    }
+
+    #[test]
+    fn what_the_process_has_is_found() {
+        type StringLength = unsafe extern "C" fn(*const c_char) -> usize;
+        // SAFETY: the type is that of strlen.
+        let found: Option<StringLength> = unsafe { lookup(c"strlen") };
+        // SAFETY: the argument is a C string.
+        assert_eq!(found.map(|length| unsafe { length(c"four".as_ptr()) }), Some(4));
+    }
+}

@@ -1,0 +1,89 @@
+//! One client's TLS connection.
+
+use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL};
+use thiserror::Error;
+
+use super::openssl::{TLS_1_2, TLS_1_3};
+use super::registry::with_connection;
+
+/// A TLS connection of a client. May be kept after the connection has gone: it is then known to be gone, even if another
+/// has its place in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    address: usize,
+    generation: u64,
+}
+
+/// Why the exporter's value cannot serve as a challenge (RFC 9431 §2.2.4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ExporterError {
+    /// The connection has gone.
+    #[error("the TLS connection has ended")]
+    Gone,
+    /// The value of a resumed session is not bound to a new handshake with certificates.
+    #[error("the TLS session was resumed")]
+    Resumed,
+    /// Without it, TLS 1.2's exporter does not identify the connection (RFC 7627).
+    #[error("TLS 1.2 without the extended master secret")]
+    NoExtendedMasterSecret,
+    /// The value has been used on this connection.
+    #[error("the exporter's value has been used on this TLS session")]
+    Used,
+    /// Older than TLS 1.2, or not what the broker's OpenSSL can export from.
+    #[error("the TLS version has no exporter that can be used")]
+    Unavailable,
+}
+
+impl Connection {
+    pub(super) const fn new(address: usize, generation: u64) -> Self {
+        Self { address, generation }
+    }
+
+    /// The value that the client proves possession of its key over. Given out once per connection.
+    ///
+    /// # Errors
+    /// [`ExporterError`] says why it may not be used.
+    pub fn export(&self) -> Result<[u8; EXPORTER_BYTES], ExporterError> {
+        with_connection(self.address, self.generation, |openssl, ssl, entry| {
+            if openssl.is_resumed(ssl) {
+                return Err(ExporterError::Resumed);
+            }
+            match openssl.version(ssl) {
+                TLS_1_3 => {}
+                TLS_1_2 if openssl.has_extended_master_secret(ssl) => {}
+                TLS_1_2 => return Err(ExporterError::NoExtendedMasterSecret),
+                _ => return Err(ExporterError::Unavailable),
+            }
+            if std::mem::replace(&mut entry.exported, true) {
+                return Err(ExporterError::Used);
+            }
+            openssl.export(ssl, EXPORTER_LABEL).ok_or(ExporterError::Unavailable)
+        })
+        .unwrap_or(Err(ExporterError::Gone))
+    }
+
+    /// Sends an MQTT packet to the client ahead of whatever the broker sends next. `false` if it could not be sent, which
+    /// leaves the connection as it was.
+    #[must_use]
+    pub fn send(&self, packet: &[u8]) -> bool {
+        with_connection(self.address, self.generation, |openssl, ssl, _| openssl.write(ssl, packet)).unwrap_or(false)
+    }
+
+    /// Whether this is still the same connection as another.
+    #[must_use]
+    pub const fn is_same(&self, other: &Self) -> bool {
+        self.address == other.address && self.generation == other.generation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_nobody_knows_has_gone() {
+        let gone = Connection::new(0x1000, 7);
+        assert_eq!(gone.export(), Err(ExporterError::Gone));
+        assert!(!gone.send(b"\xe0\x00"));
+    }
+}

@@ -1,0 +1,16 @@
+//! The TLS connection under a client, reached without touching the broker's own structures.
+//!
+//! The broker links OpenSSL, so its public functions are in the process. An index for extra data makes OpenSSL tell us of
+//! each connection that is made and freed; a message callback tells which connection was read from last. Since the broker
+//! has one thread and handles a packet as soon as it has read it, that connection belongs to the client of the event at
+//! hand. Mosquitto 2.1 keeps the client's address in the connection's extra data, which proves it.
+//!
+//! The library stays in memory when the plugin is unloaded (see build.rs), so that OpenSSL's pointers to our callbacks never
+//! dangle; without an installed plugin they do nothing.
+
+mod connection;
+mod openssl;
+mod registry;
+
+pub use connection::{Connection, ExporterError};
+pub use registry::{install, of_client, uninstall};

@@ -1,0 +1,182 @@
+//! OpenSSL's functions, looked up in the process. The declarations are ours, after OpenSSL's public documentation.
+
+use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_void};
+use std::ptr;
+
+use super::super::functions::lookup;
+
+/// An `SSL`, only ever seen by address.
+#[repr(C)]
+pub(super) struct Ssl {
+    opaque: [u8; 0],
+}
+
+/// An `SSL_CTX`, only ever seen by address.
+#[repr(C)]
+pub(super) struct SslContext {
+    opaque: [u8; 0],
+}
+
+/// `CRYPTO_EX_INDEX_SSL`
+const EX_INDEX_SSL: c_int = 0;
+/// `SSL_CTRL_GET_EXTMS_SUPPORT`
+const CTRL_GET_EXTMS_SUPPORT: c_int = 122;
+/// `TLS1_2_VERSION`
+pub(super) const TLS_1_2: c_int = 0x0303;
+/// `TLS1_3_VERSION`
+pub(super) const TLS_1_3: c_int = 0x0304;
+/// `SSL3_RT_HEADER`: a message callback's content type for the five bytes of a record's header.
+pub(super) const RECORD_HEADER: c_int = 0x100;
+/// `SSL3_RT_INNER_CONTENT_TYPE`: the same for the type inside an encrypted record of TLS 1.3.
+pub(super) const INNER_CONTENT_TYPE: c_int = 0x101;
+/// `SSL3_RT_APPLICATION_DATA`
+pub(super) const APPLICATION_DATA: c_uchar = 23;
+
+/// `CRYPTO_EX_new`; `CRYPTO_EX_free` has the same type.
+pub(super) type ExtraDataCallback =
+    unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, c_int, c_long, *mut c_void);
+pub(super) type MessageCallback =
+    unsafe extern "C" fn(c_int, c_int, c_int, *const c_void, usize, *mut Ssl, *mut c_void);
+
+type NewIndex = unsafe extern "C" fn(
+    c_int,
+    c_long,
+    *mut c_void,
+    Option<ExtraDataCallback>,
+    *mut c_void,
+    Option<ExtraDataCallback>,
+) -> c_int;
+type ExportKeyingMaterial =
+    unsafe extern "C" fn(*mut Ssl, *mut c_uchar, usize, *const c_char, usize, *const c_uchar, usize, c_int) -> c_int;
+
+/// The functions that we use.
+#[derive(Clone, Copy)]
+pub(super) struct OpenSsl {
+    get_ex_new_index: NewIndex,
+    free_ex_index: unsafe extern "C" fn(c_int, c_int) -> c_int,
+    get_ex_data: unsafe extern "C" fn(*const Ssl, c_int) -> *mut c_void,
+    get_context: unsafe extern "C" fn(*const Ssl) -> *mut SslContext,
+    set_message_callback: unsafe extern "C" fn(*mut Ssl, Option<MessageCallback>),
+    context_set_message_callback: unsafe extern "C" fn(*mut SslContext, Option<MessageCallback>),
+    export_keying_material: ExportKeyingMaterial,
+    version: unsafe extern "C" fn(*const Ssl) -> c_int,
+    session_reused: unsafe extern "C" fn(*const Ssl) -> c_int,
+    control: unsafe extern "C" fn(*mut Ssl, c_int, c_long, *mut c_void) -> c_long,
+    write: unsafe extern "C" fn(*mut Ssl, *const c_void, c_int) -> c_int,
+    clear_errors: unsafe extern "C" fn(),
+}
+
+// The methods below take an `Ssl` pointer that the registry knows to be alive.
+impl OpenSsl {
+    /// `None` if the process has no OpenSSL, or one older than 1.1.1.
+    pub(super) fn look_up() -> Option<Self> {
+        // SAFETY: each field's type is that of the function in OpenSSL's manual.
+        unsafe {
+            Some(Self {
+                get_ex_new_index: lookup(c"CRYPTO_get_ex_new_index")?,
+                free_ex_index: lookup(c"CRYPTO_free_ex_index")?,
+                get_ex_data: lookup(c"SSL_get_ex_data")?,
+                get_context: lookup(c"SSL_get_SSL_CTX")?,
+                set_message_callback: lookup(c"SSL_set_msg_callback")?,
+                context_set_message_callback: lookup(c"SSL_CTX_set_msg_callback")?,
+                export_keying_material: lookup(c"SSL_export_keying_material")?,
+                version: lookup(c"SSL_version")?,
+                session_reused: lookup(c"SSL_session_reused")?,
+                control: lookup(c"SSL_ctrl")?,
+                write: lookup(c"SSL_write")?,
+                clear_errors: lookup(c"ERR_clear_error")?,
+            })
+        }
+    }
+
+    /// Asks to be called for each `SSL` that is made and freed. The index of the extra data; `None` if refused.
+    pub(super) fn watch_connections(&self, made: ExtraDataCallback, freed: ExtraDataCallback) -> Option<c_int> {
+        // SAFETY: both callbacks have the documented type and stay in memory.
+        let index = unsafe {
+            (self.get_ex_new_index)(EX_INDEX_SSL, 0, ptr::null_mut(), Some(made), ptr::null_mut(), Some(freed))
+        };
+        (index >= 0).then_some(index)
+    }
+
+    /// Takes that back.
+    pub(super) fn stop_watching(&self, index: c_int) {
+        // SAFETY: the index is one that `watch_connections` gave.
+        unsafe { (self.free_ex_index)(EX_INDEX_SSL, index) };
+    }
+
+    /// Has `callback` called for each record of this connection. OpenSSL copies the callback from the context while it
+    /// makes a connection, before or after it tells us of it: so both get it.
+    pub(super) fn watch_records(&self, ssl: *mut Ssl, callback: MessageCallback) {
+        // SAFETY: the connection is alive (see above), its context with it, and the callback stays in memory.
+        unsafe {
+            (self.set_message_callback)(ssl, Some(callback));
+            let context = (self.get_context)(ssl);
+            if !context.is_null() {
+                (self.context_set_message_callback)(context, Some(callback));
+            }
+        }
+    }
+
+    pub(super) fn extra_data(&self, ssl: *mut Ssl, index: c_int) -> *mut c_void {
+        // SAFETY: the connection is alive; an index without data gives null.
+        unsafe { (self.get_ex_data)(ssl, index) }
+    }
+
+    pub(super) fn version(&self, ssl: *mut Ssl) -> c_int {
+        // SAFETY: the connection is alive.
+        unsafe { (self.version)(ssl) }
+    }
+
+    pub(super) fn is_resumed(&self, ssl: *mut Ssl) -> bool {
+        // SAFETY: the connection is alive.
+        unsafe { (self.session_reused)(ssl) != 0 }
+    }
+
+    /// Whether the extended master secret was negotiated (RFC 7627).
+    pub(super) fn has_extended_master_secret(&self, ssl: *mut Ssl) -> bool {
+        // SAFETY: the connection is alive, and this control takes no argument.
+        unsafe { (self.control)(ssl, CTRL_GET_EXTMS_SUPPORT, 0, ptr::null_mut()) == 1 }
+    }
+
+    /// The exporter's value for a label and an empty context: present and of zero length (RFC 5705, RFC 8446 §7.5).
+    pub(super) fn export<const BYTES: usize>(&self, ssl: *mut Ssl, label: &str) -> Option<[u8; BYTES]> {
+        let mut value = [0; BYTES];
+        let context: &CStr = c"";
+        // SAFETY: the connection is alive; each pointer is to as many bytes as the length beside it says.
+        let result = unsafe {
+            (self.export_keying_material)(
+                ssl,
+                value.as_mut_ptr(),
+                BYTES,
+                label.as_ptr().cast(),
+                label.len(),
+                context.as_ptr().cast(),
+                0,
+                1,
+            )
+        };
+        if result != 1 {
+            self.clear_errors();
+            return None;
+        }
+        Some(value)
+    }
+
+    /// Sends bytes as the broker would. If OpenSSL still holds a record of the broker's that the socket did not take, it
+    /// refuses ours, since it is not a repetition of that one, and nothing is sent.
+    pub(super) fn write(&self, ssl: *mut Ssl, bytes: &[u8]) -> bool {
+        let Ok(length) = c_int::try_from(bytes.len()) else { return false };
+        // SAFETY: the connection is alive, and the pointer is to that many bytes.
+        let written = unsafe { (self.write)(ssl, bytes.as_ptr().cast(), length) };
+        if written != length {
+            self.clear_errors();
+        }
+        written == length
+    }
+
+    /// The broker asks OpenSSL's queue for the error of its own calls: what ours left there must not be found.
+    fn clear_errors(&self) {
+        // SAFETY: it takes no arguments.
+        unsafe { (self.clear_errors)() };
+    }
+}

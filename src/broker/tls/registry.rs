@@ -1,0 +1,146 @@
+//! The connections that are alive in the broker's process, and which of them was read from last.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{c_int, c_long, c_void};
+
+use super::super::client::{Client, ClientKey};
+use super::connection::Connection;
+use super::openssl::{self, OpenSsl, Ssl};
+
+/// How many indices of extra data are searched for the client's address: the broker and its libraries take few.
+const INDICES_SEARCHED: c_int = 16;
+
+/// One connection of the process.
+pub(super) struct Entry {
+    /// Tells this connection from others that had, or will have, the same address.
+    pub(super) generation: u64,
+    /// The client that it was found to belong to.
+    bound: Option<ClientKey>,
+    /// Whether the exporter's value has served as a challenge.
+    pub(super) exported: bool,
+}
+
+struct Registry {
+    openssl: OpenSsl,
+    index: c_int,
+    /// How many plugins use it: with `per_listener_settings` the broker may load the plugin once per listener.
+    users: usize,
+    connections: HashMap<usize, Entry>,
+    next_generation: u64,
+}
+
+thread_local! {
+    // The broker's thread has it; on any other thread of the process there is none, and the callbacks do nothing there.
+    static REGISTRY: RefCell<Option<Registry>> = const { RefCell::new(None) };
+    // The connection that was read from last, and whether what was read was application data. Beside the registry, because
+    // it changes with each record.
+    static LAST_READ: Cell<(usize, bool)> = const { Cell::new((0, false)) };
+}
+
+/// Starts to keep the registry. `false` if the process has no OpenSSL.
+pub fn install() -> bool {
+    with_cell(|registry| {
+        if let Some(registry) = registry {
+            registry.users += 1;
+            return true;
+        }
+        let Some(openssl) = OpenSsl::look_up() else { return false };
+        let Some(index) = openssl.watch_connections(on_made, on_freed) else { return false };
+        *registry = Some(Registry { openssl, index, users: 1, connections: HashMap::new(), next_generation: 1 });
+        true
+    })
+    .unwrap_or(false)
+}
+
+/// Stops, when the last user has gone.
+pub fn uninstall() {
+    with_cell(|registry| {
+        if let Some(known) = registry {
+            known.users -= 1;
+            if known.users == 0 {
+                known.openssl.stop_watching(known.index);
+                *registry = None;
+            }
+        }
+    });
+}
+
+/// The connection of the client whose CONNECT or AUTH packet is being handled; `None` if it has no TLS.
+#[must_use]
+pub fn of_client(client: &Client<'_>, broker_is_2_1: bool) -> Option<Connection> {
+    let (address, application_data) = LAST_READ.get();
+    with(|registry| {
+        let ssl = address as *mut Ssl;
+        let entry = registry.connections.get_mut(&address)?;
+        let proved = (0..INDICES_SEARCHED)
+            .filter(|index| *index != registry.index)
+            .any(|index| client.is_at(registry.openssl.extra_data(ssl, index)));
+        if !proved {
+            // Mosquitto 2.1 keeps the client's address with each connection of its own.
+            let refuted = broker_is_2_1 && !client.is_websocket();
+            let elsewhere = entry.bound.is_some_and(|bound| bound != client.key());
+            // A client that has only just shaken hands is not the one whose packet this is.
+            if refuted || elsewhere || !application_data {
+                return None;
+            }
+        }
+        entry.bound = Some(client.key());
+        Some(Connection::new(address, entry.generation))
+    })?
+}
+
+/// Runs `body` with a connection that is known to be alive; `None` if it has gone.
+pub(super) fn with_connection<T>(
+    address: usize,
+    generation: u64,
+    body: impl FnOnce(&OpenSsl, *mut Ssl, &mut Entry) -> T,
+) -> Option<T> {
+    with(|registry| {
+        let entry = registry.connections.get_mut(&address).filter(|entry| entry.generation == generation)?;
+        Some(body(&registry.openssl, address as *mut Ssl, entry))
+    })?
+}
+
+fn with<T>(body: impl FnOnce(&mut Registry) -> T) -> Option<T> {
+    with_cell(|registry| registry.as_mut().map(body))?
+}
+
+/// `None` if the registry is in use further up, or the thread is ending.
+fn with_cell<T>(body: impl FnOnce(&mut Option<Registry>) -> T) -> Option<T> {
+    REGISTRY.try_with(|registry| registry.try_borrow_mut().ok().map(|mut registry| body(&mut registry))).ok()?
+}
+
+unsafe extern "C" fn on_made(ssl: *mut c_void, _: *mut c_void, _: *mut c_void, _: c_int, _: c_long, _: *mut c_void) {
+    with(|registry| {
+        let generation = registry.next_generation;
+        registry.next_generation += 1;
+        registry.connections.insert(ssl.addr(), Entry { generation, bound: None, exported: false });
+        registry.openssl.watch_records(ssl.cast(), on_record);
+    });
+}
+
+unsafe extern "C" fn on_freed(ssl: *mut c_void, _: *mut c_void, _: *mut c_void, _: c_int, _: c_long, _: *mut c_void) {
+    with(|registry| registry.connections.remove(&ssl.addr()));
+    if LAST_READ.try_with(Cell::get).is_ok_and(|(address, _)| address == ssl.addr()) {
+        LAST_READ.set((0, false));
+    }
+}
+
+unsafe extern "C" fn on_record(
+    written: c_int,
+    _version: c_int,
+    content_type: c_int,
+    bytes: *const c_void,
+    length: usize,
+    ssl: *mut Ssl,
+    _argument: *mut c_void,
+) {
+    let tells_type = content_type == openssl::RECORD_HEADER || content_type == openssl::INNER_CONTENT_TYPE;
+    if written != 0 || !tells_type || bytes.is_null() || length == 0 {
+        return;
+    }
+    // SAFETY: OpenSSL hands in `length` bytes, at least one. The first byte of a record's header is its type.
+    let record_type = unsafe { *bytes.cast::<u8>() };
+    let _ = LAST_READ.try_with(|last| last.set((ssl.addr(), record_type == openssl::APPLICATION_DATA)));
+}

@@ -1,0 +1,112 @@
+//! The file as it is written: one struct per table, one field per key, each with its default.
+//!
+//! Keys of what is still to come are known here, so that setting one is answered with "not supported yet", not with
+//! "unknown".
+
+use std::fmt;
+use std::path::PathBuf;
+
+use ace_profile::jose::Algorithm;
+use ace_profile::scope::TopicFilter;
+use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny};
+use toml::Spanned;
+
+use super::duration::WrittenDuration;
+use super::{OnDenied, OtherClients};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    pub(super) audience: Spanned<OneOrMore>,
+    #[serde(default)]
+    pub(super) state_dir: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) authorization_server: Vec<AuthorizationServer>,
+    #[serde(default)]
+    pub(super) mqtt: Mqtt,
+    #[serde(default)]
+    pub(super) tokens: Tokens,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthorizationServer {
+    pub(super) issuer: Spanned<String>,
+    pub(super) jwks: Spanned<String>,
+    #[serde(default)]
+    pub(super) algorithms: Option<Spanned<Vec<Written<Algorithm>>>>,
+    #[serde(default)]
+    pub(super) as_hint: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    pub(super) introspection: Option<Spanned<IgnoredAny>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Mqtt {
+    pub(super) public_publish: Vec<Written<TopicFilter>>,
+    pub(super) public_subscribe: Vec<Written<TopicFilter>>,
+    pub(super) allow_anonymous: bool,
+    pub(super) authz_info_topic: Option<Spanned<String>>,
+    pub(super) on_denied_publish: OnDenied,
+    pub(super) on_denied_delivery: OnDenied,
+    pub(super) other_clients: OtherClients,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tokens {
+    pub(super) leeway: Spanned<WrittenDuration>,
+    pub(super) allow_bearer: bool,
+    pub(super) allow_no_expiry: bool,
+    pub(super) client_keys: Option<Spanned<PathBuf>>,
+    pub(super) draft00: bool,
+    pub(super) draft00_window: Spanned<WrittenDuration>,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        let seconds = |seconds| Spanned::new(0..0, WrittenDuration(std::time::Duration::from_secs(seconds)));
+        Self {
+            leeway: seconds(5),
+            allow_bearer: false,
+            allow_no_expiry: false,
+            client_keys: None,
+            draft00: true,
+            draft00_window: seconds(60),
+        }
+    }
+}
+
+/// A text, or a list of texts.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+pub(super) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    pub(super) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::More(texts) => texts,
+        }
+    }
+}
+
+/// A value that is written as text.
+#[derive(Debug)]
+pub(super) struct Written<T>(pub(super) T);
+
+impl<'de, T> Deserialize<'de> for Written<T>
+where
+    T: std::str::FromStr,
+    T::Err: fmt::Display,
+{
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|error| D::Error::custom(format_args!("{text:?}: {error}")))
+    }
+}

@@ -1,0 +1,303 @@
+//! Reads the configuration and the files that it names, and checks what the types of [`document`](super::document) cannot.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ace_profile::jose::JwkSet;
+use ace_profile::limits;
+use ace_profile::scope::{Matcher, Permission, Scope, TopicFilter};
+use ace_profile::token::{AuthorizationServer, Policy, Validator};
+
+use super::document::{self, Document, Written};
+use super::{ConfigError, Configuration, Draft00};
+use crate::session::PublicTopics;
+
+/// The longest configuration file that is read, in bytes.
+const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+/// The largest leeway and window. More would make expiry and freshness mean nothing.
+const TOLERANCE_MAX: Duration = Duration::from_secs(600);
+
+/// A file being read: for errors that name the place.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+pub(super) fn load(path: &Path) -> Result<Configuration, ConfigError> {
+    let text = read(path, CONFIG_BYTES_MAX).map_err(|reason| ConfigError::new(path, reason))?;
+    let source = Source { path, text: &text };
+    let document: Document = toml::from_str(&text).map_err(|error| match error.span() {
+        Some(span) => source.error(span, error.message()),
+        None => ConfigError::new(path, error.message()),
+    })?;
+    source.check(document)
+}
+
+impl Source<'_> {
+    fn error(&self, span: Range<usize>, reason: impl std::fmt::Display) -> ConfigError {
+        ConfigError::at(self.path, self.text, span.start, reason)
+    }
+
+    fn not_supported_yet(&self, span: Range<usize>, key: &str) -> ConfigError {
+        self.error(span, format_args!("{key} is not supported yet"))
+    }
+
+    fn check(&self, document: Document) -> Result<Configuration, ConfigError> {
+        let Document { audience, state_dir, authorization_server, mqtt, tokens } = document;
+        if let Some(state_dir) = state_dir {
+            return Err(self.not_supported_yet(state_dir.span(), "state_dir"));
+        }
+        let span = audience.span();
+        let audience = audience.into_inner().into_vec();
+        if audience.is_empty() || audience.iter().any(String::is_empty) {
+            return Err(self.error(span, "audience must name this broker"));
+        }
+        if authorization_server.is_empty() {
+            return Err(ConfigError::new(
+                self.path,
+                "there is no [[authorization_server]]: whose tokens are to be accepted?",
+            ));
+        }
+        let servers = self.servers(authorization_server)?;
+        if let Some(topic) = &mqtt.authz_info_topic
+            && !topic.get_ref().is_empty()
+        {
+            return Err(self.not_supported_yet(topic.span(), "authz_info_topic"));
+        }
+        let leeway = self.tolerance("leeway", &tokens.leeway)?;
+        let window = self.tolerance("draft00_window", &tokens.draft00_window)?;
+        let client_keys = match &tokens.client_keys {
+            Some(file) => self.key_set(file.span(), file.get_ref())?,
+            None => JwkSet::default(),
+        };
+        let policy =
+            Policy { audience, leeway, allow_bearer: tokens.allow_bearer, allow_no_expiry: tokens.allow_no_expiry };
+        Ok(Configuration {
+            validator: Validator::new(servers, client_keys, policy),
+            public: public_topics(mqtt.public_publish, mqtt.public_subscribe),
+            allow_anonymous: mqtt.allow_anonymous,
+            on_denied_publish: mqtt.on_denied_publish,
+            on_denied_delivery: mqtt.on_denied_delivery,
+            other_clients: mqtt.other_clients,
+            draft00: Draft00 { enabled: tokens.draft00, window: (!window.is_zero()).then_some(window) },
+        })
+    }
+
+    fn servers(&self, written: Vec<document::AuthorizationServer>) -> Result<Vec<AuthorizationServer>, ConfigError> {
+        let mut issuers = HashSet::new();
+        written
+            .into_iter()
+            .map(|server| {
+                if let Some(hint) = server.as_hint {
+                    return Err(self.not_supported_yet(hint.span(), "as_hint"));
+                }
+                if let Some(introspection) = server.introspection {
+                    return Err(self.not_supported_yet(introspection.span(), "introspection"));
+                }
+                let (span, issuer) = (server.issuer.span(), server.issuer.into_inner());
+                if issuer.is_empty() {
+                    return Err(self.error(span, "issuer is empty: it must equal \"iss\" of the server's tokens"));
+                }
+                if !issuers.insert(issuer.clone()) {
+                    return Err(self.error(span, format_args!("there are two servers with the issuer {issuer:?}")));
+                }
+                let (span, jwks) = (server.jwks.span(), server.jwks.into_inner());
+                if jwks.starts_with("https://") {
+                    return Err(self.not_supported_yet(span, "jwks by URL"));
+                }
+                if jwks.contains("://") {
+                    return Err(self.error(span, "jwks must be a file, or an https URL"));
+                }
+                let keys = self.key_set(span, Path::new(&jwks))?;
+                let algorithms = server.algorithms.map(|listed| {
+                    let span = listed.span();
+                    let listed: Vec<_> = listed.into_inner().into_iter().map(|Written(algorithm)| algorithm).collect();
+                    if listed.is_empty() {
+                        return Err(self.error(span, "algorithms is empty: no token could ever be accepted"));
+                    }
+                    Ok(listed)
+                });
+                Ok(AuthorizationServer { issuer, keys, algorithms: algorithms.transpose()? })
+            })
+            .collect()
+    }
+
+    /// A JWK set from a file; a relative path is meant from the configuration file's folder.
+    fn key_set(&self, span: Range<usize>, file: &Path) -> Result<JwkSet, ConfigError> {
+        let file: PathBuf = self.path.parent().map_or_else(|| file.into(), |folder| folder.join(file));
+        let error =
+            |reason: &dyn std::fmt::Display| self.error(span.clone(), format_args!("{}: {reason}", file.display()));
+        let most = u64::try_from(limits::JWKS_BYTES).unwrap_or(u64::MAX);
+        let text = zeroize::Zeroizing::new(read(&file, most).map_err(|reason| error(&reason))?);
+        let keys = JwkSet::from_json(&text).map_err(|reason| error(&reason))?;
+        if keys.keys().is_empty() {
+            return Err(error(&"there is no key in it that can be used"));
+        }
+        Ok(keys)
+    }
+
+    fn tolerance(
+        &self,
+        key: &str,
+        written: &toml::Spanned<super::duration::WrittenDuration>,
+    ) -> Result<Duration, ConfigError> {
+        let duration = written.get_ref().0;
+        if duration > TOLERANCE_MAX {
+            return Err(self.error(written.span(), format_args!("{key} may be \"10m\" at most")));
+        }
+        Ok(duration)
+    }
+}
+
+fn public_topics(publish: Vec<Written<TopicFilter>>, subscribe: Vec<Written<TopicFilter>>) -> PublicTopics {
+    let with = |filters: Vec<Written<TopicFilter>>, permission: Permission| {
+        filters.into_iter().map(move |Written(filter)| (filter, permission.into()))
+    };
+    let entries = with(publish, Permission::Publish).chain(with(subscribe, Permission::Subscribe));
+    PublicTopics { matcher: Matcher::new(&Scope::new(entries)) }
+}
+
+/// Reads a text file of bounded size.
+fn read(path: &Path, most: u64) -> Result<String, String> {
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let length = file
+        .take(most.saturating_add(1))
+        .read_to_string(&mut text)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if u64::try_from(length).is_ok_and(|length| length > most) {
+        return Err(format!("is longer than {most} bytes"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::{OnDenied, OtherClients};
+
+    const JWKS: &str =
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    const SERVER: &str = "[[authorization_server]]\nissuer = \"https://as.example\"\njwks = \"jwks.json\"\n";
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("jwks.json"), JWKS).unwrap();
+            fs::write(folder.path().join("bad.json"), "{").unwrap();
+            fs::write(folder.path().join("empty.json"), "{\"keys\":[]}").unwrap();
+            Self(folder)
+        }
+
+        fn load(&self, text: &str) -> Result<Configuration, ConfigError> {
+            let path = self.0.path().join("ace.toml");
+            fs::write(&path, text).unwrap();
+            Configuration::load(&path)
+        }
+
+        fn error(&self, text: &str) -> ConfigError {
+            match self.load(text) {
+                Ok(_) => panic!("accepted: {text}"),
+                Err(error) => error,
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_file_has_the_documented_defaults() {
+        let configuration = Folder::new().load(&format!("audience = \"broker\"\n{SERVER}")).unwrap();
+        assert!(!configuration.allow_anonymous);
+        assert_eq!(configuration.on_denied_publish, OnDenied::Disconnect);
+        assert_eq!(configuration.on_denied_delivery, OnDenied::Disconnect);
+        assert_eq!(configuration.other_clients, OtherClients::Refuse);
+        assert_eq!(configuration.draft00, Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = format!(
+            "audience = [\"broker\", \"other\"]\n{SERVER}algorithms = [\"EdDSA\", \"ES256\"]\n\
+             [mqtt]\npublic_publish = [\"hello/#\"]\npublic_subscribe = [\"news/+\"]\nallow_anonymous = true\n\
+             authz_info_topic = \"\"\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
+             [tokens]\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
+             draft00 = false\ndraft00_window = \"0\"\n"
+        );
+        let configuration = Folder::new().load(&text).unwrap();
+        assert!(configuration.allow_anonymous);
+        assert_eq!(configuration.on_denied_publish, OnDenied::Drop);
+        assert_eq!(configuration.on_denied_delivery, OnDenied::Drop);
+        assert_eq!(configuration.other_clients, OtherClients::Defer);
+        assert_eq!(configuration.draft00, Draft00 { enabled: false, window: None });
+        assert!(configuration.public.matcher.may_publish(b"hello/a"));
+        assert!(configuration.public.matcher.may_receive(b"news/a"));
+        assert!(!configuration.public.matcher.may_publish(b"news/a"));
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_line() {
+        let folder = Folder::new();
+        let with = |more: &str| format!("audience = \"broker\"\n{SERVER}{more}");
+        for (text, line, reason) in [
+            (String::from("audience = \n"), Some(1), ""),
+            (String::from(SERVER), None, "audience"),
+            (String::from("audience = \"broker\"\n"), None, "no [[authorization_server]]"),
+            (format!("audience = []\n{SERVER}"), Some(1), "must name this broker"),
+            (format!("audience = 7\n{SERVER}"), Some(1), "a text or a list of texts"),
+            (format!("audiance = \"broker\"\n{SERVER}"), Some(1), "audiance"),
+            (with("colour = \"red\"\n"), Some(5), "colour"),
+            (with("algorithms = [\"none\"]\n"), Some(5), "none"),
+            (with("algorithms = []\n"), Some(5), "no token"),
+            (with("as_hint = \"https://as.example/token\"\n"), Some(5), "as_hint is not supported yet"),
+            (
+                with("[authorization_server.introspection]\nurl = \"x\"\n"),
+                Some(5),
+                "introspection is not supported yet",
+            ),
+            (with(SERVER), Some(6), "two servers"),
+            (with("[mqtt]\nauthz_info_topic = \"authz-info\"\n"), Some(6), "authz_info_topic is not supported yet"),
+            (with("[mqtt]\npublic_publish = [\"a/#/b\"]\n"), Some(6), "whole of the last level"),
+            (with("[mqtt]\non_denied_publish = \"ignore\"\n"), Some(6), "ignore"),
+            (with("[mqtt]\nother_clients = \"maybe\"\n"), Some(6), "maybe"),
+            (with("[tokens]\nleeway = \"5 s\"\n"), Some(6), "not a duration"),
+            (with("[tokens]\nleeway = \"11m\"\n"), Some(6), "10m"),
+            (with("[tokens]\nclient_keys = \"nowhere.json\"\n"), Some(6), "nowhere.json: cannot be opened"),
+        ] {
+            let error = folder.error(&text);
+            assert_eq!(error.line, line, "{text}\n{error}");
+            assert!(error.reason.contains(reason), "{text}\n{error}");
+            assert!(error.to_string().contains("ace.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn key_files_are_checked() {
+        let folder = Folder::new();
+        for (jwks, reason) in [
+            ("nowhere.json", "cannot be opened"),
+            ("bad.json", "bad.json"),
+            ("empty.json", "no key"),
+            ("https://as.example/jwks.json", "not supported yet"),
+            ("http://as.example/jwks.json", "https"),
+        ] {
+            let server = SERVER.replace("jwks.json", jwks);
+            let error = folder.error(&format!("audience = \"broker\"\n{server}"));
+            assert_eq!(error.line, Some(4), "{error}");
+            assert!(error.reason.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let path = PathBuf::from("/nonexistent/ace.toml");
+        let Err(error) = Configuration::load(&path) else { panic!("there is no such file") };
+        assert!(error.to_string().starts_with("/nonexistent/ace.toml: cannot be opened"), "{error}");
+    }
+}

@@ -1,0 +1,78 @@
+//! `ace.toml`: what the operator wants.
+//!
+//! [`document`] is the file as it is written, key by key; [`load`] reads it, checks it and the files that it names, and gives
+//! the [`Configuration`] that the plugin works with. Nothing is guessed: an unknown key, a bad value or an unreadable
+//! file is an error with file, line and reason.
+
+mod document;
+mod duration;
+mod error;
+mod load;
+
+use std::path::Path;
+use std::time::Duration;
+
+use ace_profile::token::Validator;
+
+pub use error::ConfigError;
+
+use crate::session::PublicTopics;
+
+/// The checked configuration.
+pub struct Configuration {
+    /// Judges tokens.
+    pub validator: Validator,
+    /// Topics that are open to all.
+    pub public: PublicTopics,
+    /// Whether clients without user name, password and method are let in, to the public topics.
+    pub allow_anonymous: bool,
+    /// What happens to a client that publishes what it may not, where MQTT cannot tell it.
+    pub on_denied_publish: OnDenied,
+    /// What happens to a subscriber that may not be given a message.
+    pub on_denied_delivery: OnDenied,
+    /// What happens to clients without any ACE material.
+    pub other_clients: OtherClients,
+    /// The forms of the draft that are accepted.
+    pub draft00: Draft00,
+}
+
+/// What follows a denied message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDenied {
+    /// The client is disconnected (RFC 9431 §2.3, §2.4).
+    #[default]
+    Disconnect,
+    /// The message is dropped without a word.
+    Drop,
+}
+
+/// Who judges clients that bring nothing of ACE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OtherClients {
+    /// Nobody: they are not let in.
+    #[default]
+    Refuse,
+    /// The broker's other plugins, its password and ACL files.
+    Defer,
+}
+
+/// Which of the draft's forms are accepted (rfc9431.md V4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draft00 {
+    /// Whether user name `ace` with a JSON password is accepted at all.
+    pub enabled: bool,
+    /// How far a client's `ts` may be from the broker's clock; `None` if that variant is off.
+    pub window: Option<Duration>,
+}
+
+impl Configuration {
+    /// Reads a configuration file and the files that it names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says where and why.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        load::load(path)
+    }
+}

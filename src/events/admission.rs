@@ -1,0 +1,147 @@
+//! The last step of each way in: a proved token becomes a session.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use ace_profile::proof::ConfirmationKey;
+use ace_profile::token::ValidatedToken;
+use ace_profile::{Fingerprint, Refusal};
+
+use crate::broker::tls::{self, Connection};
+use crate::broker::{Client, Verdict, clock};
+use crate::plugin::Plugin;
+use crate::report::{self, Reason};
+use crate::session::{Grant, Phase, Rights, Session};
+
+/// A refusal with the token that it is about, for the log.
+pub(super) struct Refused {
+    pub(super) reason: Reason,
+    pub(super) token: Option<Fingerprint>,
+}
+
+impl<R: Into<Reason>> From<R> for Refused {
+    fn from(reason: R) -> Self {
+        Self { reason: reason.into(), token: None }
+    }
+}
+
+/// Adds the token's fingerprint to whatever refuses it.
+pub(super) trait About<T> {
+    fn about(self, token: Fingerprint) -> Result<T, Refused>;
+}
+
+impl<T, R: Into<Refused>> About<T> for Result<T, R> {
+    fn about(self, token: Fingerprint) -> Result<T, Refused> {
+        self.map_err(|refused| Refused { token: Some(token), ..refused.into() })
+    }
+}
+
+impl Plugin {
+    /// Turns the outcome of an attempt into the broker's verdict, and writes refusals down.
+    pub(super) fn verdict(&self, client: &Client<'_>, outcome: Result<Verdict, Refused>) -> Verdict {
+        outcome.unwrap_or_else(|refused| {
+            report::refused(&self.broker, client, &refused.reason, refused.token);
+            Verdict::RefuseClient
+        })
+    }
+
+    /// The TLS connection of the client whose packet is being handled.
+    pub(super) fn connection_of(&self, client: &Client<'_>) -> Option<Connection> {
+        tls::of_client(client, self.broker.is_2_1())
+    }
+
+    /// Judges a token, its expiry included.
+    pub(super) fn validate(&self, token: &str) -> Result<ValidatedToken, Refused> {
+        self.configuration().validator.validate(token, clock::now()).about(Fingerprint::of(token.as_bytes()))
+    }
+
+    /// Checks a proof over the value that the TLS session exports (rfc9431.md C2, V1, V4).
+    pub(super) fn prove_by_exporter(
+        &self,
+        key: &ConfirmationKey,
+        connection: Option<&Connection>,
+        proof: &[u8],
+    ) -> Result<(), Reason> {
+        let value = connection.ok_or(Reason::NoTls)?.export()?;
+        Ok(key.verify(&value, proof)?)
+    }
+
+    /// Lets a client in with the rights of a token that it has proved to be its own.
+    pub(super) fn admit(
+        &self,
+        client: &Client<'_>,
+        token: &ValidatedToken,
+        connection: Option<Connection>,
+        how: &str,
+    ) -> Result<Verdict, Refused> {
+        let grant = self.grant(token)?;
+        // Copied first: setting the user name can move what the broker keeps of the client.
+        let client_id: Box<std::ffi::CStr> = client.id().ok_or(Reason::NoClientId)?.into();
+        if !client.set_user_name(&grant.user_name) {
+            return Err(Reason::UserName).about(token.fingerprint);
+        }
+        self.publishers.borrow_mut().insert(&client_id, Rc::clone(&grant));
+        let user_name = Some(grant.user_name.as_c_str().into());
+        self.insert_session(client, client_id, user_name, Rights::Token(grant), connection);
+        report::admitted(&self.broker, client, how, Some(token.fingerprint));
+        Ok(Verdict::Allow)
+    }
+
+    /// Gives a connected client the rights of its new token, whole and at once (rfc9431.md E2).
+    pub(super) fn renew(&self, client: &Client<'_>, token: &ValidatedToken) -> Result<Verdict, Refused> {
+        let grant = self.grant(token)?;
+        let mut sessions = self.sessions.borrow_mut();
+        let session = sessions.of_mut(client).ok_or(Reason::NothingToRenew).about(token.fingerprint)?;
+        let known = session.grant().ok_or(Reason::NothingToRenew).about(token.fingerprint)?;
+        if known.identity.is_none() || known.identity != grant.identity {
+            return Err(Reason::IdentityChanged).about(token.fingerprint);
+        }
+        session.denial_logged.set(false);
+        self.publishers.borrow_mut().insert(&session.client_id, Rc::clone(&grant));
+        sessions.replace_grant(client.key(), grant);
+        drop(sessions);
+        report::admitted(&self.broker, client, "re-authentication", Some(token.fingerprint));
+        Ok(Verdict::Allow)
+    }
+
+    /// Notes a client that is let in without a token of its own, or left to other plugins.
+    pub(super) fn insert_without_token(&self, client: &Client<'_>, rights: Rights) -> Result<(), Refused> {
+        let client_id = client.id().ok_or(Reason::NoClientId)?.into();
+        let user_name = client.user_name().map(Into::into);
+        let connection = self.connection_of(client);
+        self.insert_session(client, client_id, user_name, rights, connection);
+        Ok(())
+    }
+
+    fn grant(&self, token: &ValidatedToken) -> Result<Rc<Grant>, Refused> {
+        // The client may have taken its time to answer.
+        if !token.is_valid_at(clock::now()) {
+            return Err(Refusal::TokenExpired).about(token.fingerprint);
+        }
+        let grant = Grant::new(token, &mut self.matchers.borrow_mut()).ok_or(Reason::UserName);
+        Ok(Rc::new(grant.about(token.fingerprint)?))
+    }
+
+    fn insert_session(
+        &self,
+        client: &Client<'_>,
+        client_id: Box<std::ffi::CStr>,
+        user_name: Option<Box<std::ffi::CStr>>,
+        rights: Rights,
+        connection: Option<Connection>,
+    ) {
+        let speaks_mqtt5 = client.speaks_mqtt5();
+        let session = Session {
+            client_id,
+            user_name,
+            rights,
+            phase: Phase::Connected,
+            connection,
+            takes_disconnect: speaks_mqtt5 && !client.is_websocket(),
+            speaks_mqtt5,
+            turn: self.turn.get(),
+            denial_logged: Cell::new(false),
+        };
+        self.sessions.borrow_mut().insert(client.key(), session);
+    }
+}

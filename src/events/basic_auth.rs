@@ -1,0 +1,104 @@
+//! `BASIC_AUTH`: clients that come without Authentication Method: MQTT 3.1.1 (RFC 9431 §6), the draft's form, the anonymous,
+//! and those that have nothing to do with ACE.
+
+use ace_profile::connect::{Credentials, Draft00, PasswordBytes};
+use ace_profile::proof::{ConfirmationKey, Freshness, verify_draft00};
+use ace_profile::token::Confirmation;
+
+use super::admission::{About, Refused};
+use crate::broker::{BasicAuth, Client, Password, Verdict, clock};
+use crate::config::OtherClients;
+use crate::plugin::Plugin;
+use crate::report::{self, Reason};
+use crate::session::Rights;
+
+impl Plugin {
+    pub(crate) fn on_basic_auth(&self, event: &BasicAuth<'_>) -> Verdict {
+        self.verdict(&event.client, self.judge_credentials(event))
+    }
+
+    fn judge_credentials(&self, event: &BasicAuth<'_>) -> Result<Verdict, Refused> {
+        let client = &event.client;
+        let password = event.password.as_ref().map(bytes);
+        match Credentials::parse(event.user_name, password).map_err(Reason::from)? {
+            Credentials::None => self.without_credentials(client),
+            Credentials::Foreign => self.other_client(client, Reason::NoToken),
+            Credentials::TokenInUsername { token, password } => self.token_in_user_name(client, &token, &password),
+            Credentials::Draft00(draft00) => self.draft00(client, &draft00),
+        }
+    }
+
+    fn token_in_user_name(
+        &self,
+        client: &Client<'_>,
+        token: &str,
+        password: &PasswordBytes<'_>,
+    ) -> Result<Verdict, Refused> {
+        let connection = self.connection_of(client);
+        let token = self.validate(token)?;
+        if let Confirmation::Key(key) = &token.confirmation {
+            let proof = password.proof(key.proof_bytes()).map_err(Reason::from).about(token.fingerprint)?;
+            self.prove_by_exporter(key, connection.as_ref(), &proof).about(token.fingerprint)?;
+        }
+        self.admit(client, &token, connection, "user name")
+    }
+
+    fn draft00(&self, client: &Client<'_>, brought: &Draft00) -> Result<Verdict, Refused> {
+        let allowed = self.configuration().draft00;
+        if !allowed.enabled {
+            return Err(Reason::Draft00Off.into());
+        }
+        if brought.freshness.is_some() && allowed.window.is_none() {
+            return Err(Reason::Draft00WindowOff.into());
+        }
+        let connection = self.connection_of(client);
+        let token = self.validate(&brought.token)?;
+        if let Confirmation::Key(key) = &token.confirmation {
+            match &brought.freshness {
+                None => self.prove_by_exporter(key, connection.as_ref(), &brought.proof),
+                Some(freshness) => self.prove_by_time(client, key, &token.audience, freshness, &brought.proof),
+            }
+            .about(token.fingerprint)?;
+        }
+        let how = if brought.freshness.is_some() { "draft-00 timed proof" } else { "draft-00 exporter proof" };
+        self.admit(client, &token, connection, how)
+    }
+
+    /// Checks the draft's proof over client id, audience, time and nonce, and that it has not been used (rfc9431.md V4).
+    fn prove_by_time(
+        &self,
+        client: &Client<'_>,
+        key: &ConfirmationKey,
+        audience: &[String],
+        freshness: &Freshness,
+        proof: &[u8],
+    ) -> Result<(), Reason> {
+        let client_id = client.id().and_then(|id| id.to_str().ok()).ok_or(Reason::NoClientId)?;
+        let fields = verify_draft00(key, client_id, audience, freshness, proof)?;
+        Ok(self.replays.borrow_mut().insert(&fields, clock::now())?)
+    }
+
+    fn without_credentials(&self, client: &Client<'_>) -> Result<Verdict, Refused> {
+        if !self.configuration().allow_anonymous {
+            return self.other_client(client, Reason::Anonymous);
+        }
+        self.insert_without_token(client, Rights::Public)?;
+        report::admitted(&self.broker, client, "public topics only", None);
+        Ok(Verdict::Allow)
+    }
+
+    /// A client that has nothing to do with ACE.
+    fn other_client(&self, client: &Client<'_>, refusal: Reason) -> Result<Verdict, Refused> {
+        match self.configuration().other_clients {
+            OtherClients::Refuse => Err(refusal.into()),
+            OtherClients::Defer => {
+                self.insert_without_token(client, Rights::Foreign)?;
+                Ok(Verdict::Defer)
+            }
+        }
+    }
+}
+
+fn bytes<'a>(password: &Password<'a>) -> PasswordBytes<'a> {
+    PasswordBytes { as_sent: password.as_sent, readable: password.readable, exact: password.exact }
+}

@@ -1,0 +1,121 @@
+//! `EXT_AUTH_START` and `EXT_AUTH_CONTINUE`: clients that use the Authentication Method of MQTT 5 (RFC 9431 §2.2.4).
+
+use ace_profile::connect::{AuthenticationData, ChallengeAnswer, METHOD};
+use ace_profile::limits::NONCE_BYTES;
+use ace_profile::proof::challenge_message;
+use ace_profile::random::{Random, SystemRandom};
+use ace_profile::token::{Confirmation, ValidatedToken};
+
+use super::admission::{About, Refused};
+use super::challenges::Challenge;
+use crate::broker::tls::Connection;
+use crate::broker::{Client, ExtendedAuth, Verdict, clock};
+use crate::plugin::Plugin;
+use crate::report::Reason;
+
+impl Plugin {
+    pub(crate) fn on_extended_auth_start(&self, event: &ExtendedAuth<'_>) -> Verdict {
+        if event.method != Some(METHOD.as_bytes()) {
+            // Another plugin's, or nobody's: then the broker answers 0x8C, Bad authentication method.
+            return Verdict::Defer;
+        }
+        self.verdict(&event.client, self.start_authentication(event))
+    }
+
+    pub(crate) fn on_extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict {
+        match self.challenges.borrow_mut().take(&event.client) {
+            Some(challenge) => self.verdict(&event.client, self.finish_authentication(event, challenge)),
+            None if event.method.is_some_and(|method| method != METHOD.as_bytes()) => Verdict::Defer,
+            None => self.verdict(&event.client, Err(Reason::NoChallenge.into())),
+        }
+    }
+
+    fn start_authentication(&self, event: &ExtendedAuth<'_>) -> Result<Verdict, Refused> {
+        let client = &event.client;
+        let connection = self.connection_of(client);
+        let reauthentication = self.is_reauthentication(client, connection.as_ref());
+        // After a successful authentication the user name is the one that we have set.
+        if !reauthentication && client.user_name().is_some() {
+            return Err(Reason::UserNameWithMethod.into());
+        }
+        match AuthenticationData::parse(event.data).map_err(Reason::from)? {
+            AuthenticationData::WithProof { .. } if reauthentication => Err(Reason::ProofInReauthentication.into()),
+            AuthenticationData::WithProof { token, proof } => {
+                let token = self.validate(token)?;
+                if let Confirmation::Key(key) = &token.confirmation {
+                    self.prove_by_exporter(key, connection.as_ref(), proof).about(token.fingerprint)?;
+                }
+                self.admit(client, &token, connection, "exporter proof")
+            }
+            AuthenticationData::Challenge { token } => {
+                let token = self.validate(token)?;
+                if matches!(token.confirmation, Confirmation::Bearer) {
+                    return self.complete(client, &token, connection, reauthentication, "bearer token");
+                }
+                self.challenge(event, token, connection, reauthentication)
+            }
+            AuthenticationData::StoredToken => Err(Reason::NoTokenHeld.into()),
+        }
+    }
+
+    /// Whether the client has authenticated on this connection before.
+    fn is_reauthentication(&self, client: &Client<'_>, connection: Option<&Connection>) -> bool {
+        let sessions = self.sessions.borrow();
+        sessions.of(client).is_some_and(|session| {
+            session.phase.is_connected()
+                && match (&session.connection, connection) {
+                    (Some(known), Some(now)) => known.is_same(now),
+                    (None, None) => true,
+                    _ => false,
+                }
+        })
+    }
+
+    fn challenge(
+        &self,
+        event: &ExtendedAuth<'_>,
+        token: ValidatedToken,
+        connection: Option<Connection>,
+        reauthentication: bool,
+    ) -> Result<Verdict, Refused> {
+        let client_id = event.client.id().ok_or(Reason::NoClientId)?.into();
+        let fingerprint = token.fingerprint;
+        let mut nonce = [0; NONCE_BYTES];
+        SystemRandom.fill(&mut nonce).map_err(|_| Reason::Resources).about(fingerprint)?;
+        if !event.answer(&nonce) {
+            return Err(Reason::Resources).about(fingerprint);
+        }
+        let challenge = Challenge { client_id, nonce, token, connection, sent: clock::now(), reauthentication };
+        self.challenges.borrow_mut().open(event.client.key(), challenge);
+        Ok(Verdict::Continue)
+    }
+
+    fn finish_authentication(&self, event: &ExtendedAuth<'_>, challenge: Challenge) -> Result<Verdict, Refused> {
+        let Challenge { nonce, token, connection, reauthentication, .. } = challenge;
+        let same_connection = match (&connection, self.connection_of(&event.client)) {
+            (Some(then), Some(now)) => then.is_same(&now),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same_connection {
+            return Err(Reason::OtherConnection).about(token.fingerprint);
+        }
+        let answer = ChallengeAnswer::parse(event.data).map_err(Reason::from).about(token.fingerprint)?;
+        if let Confirmation::Key(key) = &token.confirmation {
+            let message = challenge_message(&nonce, &answer.client_nonce);
+            key.verify(&message, answer.proof).map_err(Reason::from).about(token.fingerprint)?;
+        }
+        self.complete(&event.client, &token, connection, reauthentication, "challenge")
+    }
+
+    fn complete(
+        &self,
+        client: &Client<'_>,
+        token: &ValidatedToken,
+        connection: Option<Connection>,
+        reauthentication: bool,
+        how: &str,
+    ) -> Result<Verdict, Refused> {
+        if reauthentication { self.renew(client, token) } else { self.admit(client, token, connection, how) }
+    }
+}

@@ -1,0 +1,10 @@
+//! What each event of the broker means: one file per event.
+
+mod acl_check;
+mod admission;
+mod basic_auth;
+mod challenges;
+mod extended_auth;
+mod tick;
+
+pub use challenges::Challenges;

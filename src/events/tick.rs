@@ -1,0 +1,78 @@
+//! `TICK`: sessions end whose token has expired or whose client has done what ends a session.
+
+use std::ffi::CStr;
+
+use ace_profile::{Quoted, Timestamp};
+
+use crate::broker::tls::Connection;
+use crate::broker::{ClientKey, Level};
+use crate::plugin::Plugin;
+use crate::session::Phase;
+
+/// DISCONNECT with reason code 0x87, Not authorized, and no properties (MQTT 5 §3.14).
+const DISCONNECT_NOT_AUTHORIZED: [u8; 4] = [0xe0, 0x02, 0x87, 0x00];
+
+/// A session that is being ended, and what is needed of it once it is not borrowed any more.
+struct Ending {
+    key: ClientKey,
+    client_id: Box<CStr>,
+    connection: Option<Connection>,
+}
+
+impl Plugin {
+    pub(crate) fn on_tick(&self, now: Timestamp) {
+        self.turn.set(self.turn.get().wrapping_add(1));
+        self.end_expired(now);
+        for ending in self.take_endings() {
+            self.end(ending);
+        }
+        self.sweep(now);
+    }
+
+    fn end_expired(&self, now: Timestamp) {
+        let mut sessions = self.sessions.borrow_mut();
+        for key in sessions.take_expired(now) {
+            let Some(session) = sessions.get_mut(key) else { continue };
+            if session.phase != Phase::Connected {
+                continue;
+            }
+            session.phase = Phase::Ending;
+            self.endings.borrow_mut().push(key);
+            let id = session.client_id.to_string_lossy();
+            let token = session.grant().map(|grant| grant.fingerprint.to_string()).unwrap_or_default();
+            let line = format!("ace: the session of client {} ends: token-expired (token {token})", Quoted::new(&id));
+            self.broker.log(Level::Notice, &line);
+        }
+    }
+
+    fn take_endings(&self) -> Vec<Ending> {
+        let keys = self.endings.take();
+        let mut sessions = self.sessions.borrow_mut();
+        let mut endings = Vec::with_capacity(keys.len());
+        for key in keys {
+            // The client may have gone by itself, and another have its place.
+            let Some(session) = sessions.get_mut(key).filter(|session| session.phase == Phase::Ending) else {
+                continue;
+            };
+            session.phase = Phase::Leaving;
+            let connection = session.connection.filter(|_| session.takes_disconnect);
+            endings.push(Ending { key, client_id: session.client_id.clone(), connection });
+        }
+        endings
+    }
+
+    fn end(&self, ending: Ending) {
+        if self.broker.is_connected_as(&ending.client_id, ending.key) {
+            // The broker would say 0x98, Administrative action; ours arrives first, and is the one that counts.
+            if let Some(connection) = ending.connection {
+                let _ = connection.send(&DISCONNECT_NOT_AUTHORIZED);
+            }
+            self.broker.kick(&ending.client_id);
+        }
+        let mut sessions = self.sessions.borrow_mut();
+        if let Some(session) = sessions.get_mut(ending.key).filter(|session| session.phase == Phase::Leaving) {
+            // The broker did not tell of the disconnection, or had none to make.
+            session.phase = Phase::Departed;
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The plugin: its state, and how the broker's events reach it.
+//!
+//! The state is in cells of their own, each borrowed only for as long as it is looked at, and never while the broker is
+//! called: the broker may raise further events from within (see [`Broker::kick`]).
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ace_profile::Timestamp;
+use ace_profile::proof::ReplayCache;
+
+use crate::broker::{
+    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, clock,
+};
+use crate::config::Configuration;
+use crate::events::Challenges;
+use crate::session::{Matchers, Publishers, Sessions};
+
+/// The one option that `mosquitto.conf` has for us.
+const CONFIG_FILE: &str = "config_file";
+
+/// A loaded plugin.
+pub struct Plugin {
+    pub(crate) broker: Broker,
+    config_file: RefCell<PathBuf>,
+    pub(crate) configuration: RefCell<Rc<Configuration>>,
+    pub(crate) sessions: RefCell<Sessions>,
+    pub(crate) publishers: RefCell<Publishers>,
+    pub(crate) matchers: RefCell<Matchers>,
+    pub(crate) challenges: RefCell<Challenges>,
+    pub(crate) replays: RefCell<ReplayCache>,
+    /// Clients to be disconnected at the next occasion.
+    pub(crate) endings: RefCell<Vec<ClientKey>>,
+    /// Counts the turns of the broker's loop, as far as it lets us see them.
+    pub(crate) turn: Cell<u64>,
+}
+
+impl Plugin {
+    /// The configuration in force.
+    pub(crate) fn configuration(&self) -> Rc<Configuration> {
+        Rc::clone(&self.configuration.borrow())
+    }
+
+    /// As [`Self::configuration`], without counting: for the hot path.
+    #[inline]
+    pub(crate) fn with_configuration<T>(&self, body: impl FnOnce(&Configuration) -> T) -> T {
+        body(&self.configuration.borrow())
+    }
+}
+
+impl Handler for Plugin {
+    fn start(broker: Broker, options: &Options) -> Result<Self, String> {
+        let config_file = config_file(options)?;
+        let configuration = Configuration::load(&config_file).map_err(|error| error.to_string())?;
+        broker.log(
+            Level::Notice,
+            &format!("ace: version {}, configuration {}", env!("CARGO_PKG_VERSION"), config_file.display()),
+        );
+        let replays = ReplayCache::new(window(&configuration), clock::now());
+        Ok(Self {
+            broker,
+            config_file: RefCell::new(config_file),
+            configuration: RefCell::new(Rc::new(configuration)),
+            sessions: RefCell::default(),
+            publishers: RefCell::default(),
+            matchers: RefCell::default(),
+            challenges: RefCell::default(),
+            replays: RefCell::new(replays),
+            endings: RefCell::default(),
+            turn: Cell::new(0),
+        })
+    }
+
+    /// Reads the configuration again. If it is broken, the old one stays in force.
+    fn reload(&self, options: &Options) {
+        if let Ok(path) = config_file(options) {
+            *self.config_file.borrow_mut() = path;
+        }
+        let path = self.config_file.borrow().clone();
+        match Configuration::load(&path) {
+            Ok(configuration) => {
+                self.replays.borrow_mut().set_window(window(&configuration), clock::now());
+                *self.configuration.borrow_mut() = Rc::new(configuration);
+                self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
+            }
+            Err(error) => {
+                let line = format!("ace: the new configuration is not used, the old one stays in force: {error}");
+                self.broker.log(Level::Error, &line);
+            }
+        }
+    }
+
+    fn basic_auth(&self, event: &BasicAuth<'_>) -> Verdict {
+        self.on_basic_auth(event)
+    }
+
+    fn extended_auth_start(&self, event: &ExtendedAuth<'_>) -> Verdict {
+        self.on_extended_auth_start(event)
+    }
+
+    fn extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict {
+        self.on_extended_auth_continue(event)
+    }
+
+    #[inline]
+    fn acl_check(&self, event: &AclCheck<'_>) -> Verdict {
+        self.on_acl_check(event)
+    }
+
+    fn disconnect(&self, client: &Client<'_>) {
+        self.sessions.borrow_mut().depart(client);
+        self.challenges.borrow_mut().forget(client.key());
+    }
+
+    fn tick(&self) {
+        self.on_tick(clock::now());
+    }
+}
+
+/// The path in `plugin_opt_config_file`.
+fn config_file(options: &Options) -> Result<PathBuf, String> {
+    if let Some(unknown) = options.names().find(|name| *name != CONFIG_FILE) {
+        return Err(format!("plugin_opt_{unknown} is unknown: there is only plugin_opt_{CONFIG_FILE}"));
+    }
+    match options.get(CONFIG_FILE) {
+        Some(path) if !path.is_empty() => Ok(Path::new(path).to_path_buf()),
+        _ => Err(format!("mosquitto.conf needs a line \"plugin_opt_{CONFIG_FILE} /path/to/ace.toml\"")),
+    }
+}
+
+/// How long the replay cache remembers: the draft's window, or nothing where that variant is off.
+fn window(configuration: &Configuration) -> Duration {
+    configuration.draft00.window.unwrap_or_default()
+}
+
+/// How long a client may take to answer a challenge.
+pub(crate) const CHALLENGE_LIFETIME: Duration = Duration::from_secs(60);
+
+impl Plugin {
+    /// Throws out what has outlived its use. Cheap where there is nothing.
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.challenges.borrow_mut().forget_before(now.saturating_sub(CHALLENGE_LIFETIME));
+        self.publishers.borrow_mut().forget_expired(now);
+    }
+}

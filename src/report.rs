@@ -1,0 +1,134 @@
+//! What the log is told: one line for each client that is let in or refused, with a typed reason.
+//!
+//! A line names the client id, the address, the reason's code and sentence and, where there was a token, the token's
+//! fingerprint. Never a token, a key, a secret or a MAC.
+
+use ace_profile::{Fingerprint, Quoted, Refusal};
+use thiserror::Error;
+
+use crate::broker::tls::ExporterError;
+use crate::broker::{Broker, Client, Level};
+
+/// Why a client is not let in.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Reason {
+    /// Token, proof or their encoding.
+    #[error("{0}")]
+    Profile(#[from] Refusal),
+    /// The challenge from the TLS session cannot be used.
+    #[error("{0}")]
+    Exporter(#[from] ExporterError),
+    /// No TLS under the connection, so nothing to export from.
+    #[error("the proof is over the TLS exporter, and the connection has no TLS")]
+    NoTls,
+    /// The connection under the client changed between challenge and answer.
+    #[error("the answer came over another connection than the challenge went to")]
+    OtherConnection,
+    /// An AUTH packet where no challenge is open.
+    #[error("there is no challenge to answer")]
+    NoChallenge,
+    /// RFC 9431 §2.2.4.1: the user name flag must be 0.
+    #[error("a CONNECT with method \"ace\" must not have a user name")]
+    UserNameWithMethod,
+    /// Method "ace" without a token, and none is held for the client.
+    #[error("no token was sent, and none is held for this client")]
+    NoTokenHeld,
+    /// RFC 9431 §4: a re-authentication is proved by answering a challenge.
+    #[error("a re-authentication must not bring its proof along")]
+    ProofInReauthentication,
+    /// Another subject, or another key without subject, than the client connected with.
+    #[error("the new token is for somebody else than the client connected as")]
+    IdentityChanged,
+    /// A re-authentication of a client that did not come with a token.
+    #[error("the client has not authenticated with a token on this connection")]
+    NothingToRenew,
+    /// The draft's form is switched off.
+    #[error("user name \"ace\" with a JSON password is switched off (draft00)")]
+    Draft00Off,
+    /// The draft's form with `ts` and `nonce` is switched off.
+    #[error("the form with \"ts\" and \"nonce\" is switched off (draft00_window)")]
+    Draft00WindowOff,
+    /// Nothing at all, and the anonymous are not let in.
+    #[error("neither token nor user name, and anonymous clients are not allowed")]
+    Anonymous,
+    /// A user name or password that has nothing to do with ACE.
+    #[error("user name and password without a token, and other clients are not allowed")]
+    NoToken,
+    /// The broker has no id for the client.
+    #[error("the client has no id")]
+    NoClientId,
+    /// The token's subject cannot be the client's user name.
+    #[error("the token's subject cannot be used as a user name")]
+    UserName,
+    /// No memory or no randomness.
+    #[error("the broker's machine has no memory or no randomness left")]
+    Resources,
+}
+
+impl Reason {
+    /// A short name that stays the same over versions.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Profile(refusal) => refusal.code(),
+            Self::Exporter(ExporterError::Gone) => "connection-gone",
+            Self::Exporter(ExporterError::Resumed) => "exporter-resumed",
+            Self::Exporter(ExporterError::NoExtendedMasterSecret) => "exporter-no-extended-master-secret",
+            Self::Exporter(ExporterError::Used) => "exporter-used",
+            Self::Exporter(ExporterError::Unavailable) => "exporter-unavailable",
+            Self::NoTls => "exporter-without-tls",
+            Self::OtherConnection => "challenge-other-connection",
+            Self::NoChallenge => "challenge-missing",
+            Self::UserNameWithMethod => "user-name-with-method",
+            Self::NoTokenHeld => "token-not-held",
+            Self::ProofInReauthentication => "proof-in-reauthentication",
+            Self::IdentityChanged => "identity-changed",
+            Self::NothingToRenew => "nothing-to-renew",
+            Self::Draft00Off => "draft00-off",
+            Self::Draft00WindowOff => "draft00-window-off",
+            Self::Anonymous => "anonymous-not-allowed",
+            Self::NoToken => "token-missing",
+            Self::NoClientId => "client-id-missing",
+            Self::UserName => "user-name-unusable",
+            Self::Resources => "resources",
+        }
+    }
+}
+
+/// Tells that a client was not let in.
+pub(crate) fn refused(broker: &Broker, client: &Client<'_>, reason: &Reason, token: Option<Fingerprint>) {
+    let line = format!("ace: refused {}: {}: {reason}{}", Who(client), reason.code(), Token(token));
+    broker.log(Level::Notice, &line);
+}
+
+/// Tells that a client was let in.
+pub(crate) fn admitted(broker: &Broker, client: &Client<'_>, how: &str, token: Option<Fingerprint>) {
+    broker.log(Level::Info, &format!("ace: admitted {} by {how}{}", Who(client), Token(token)));
+}
+
+/// Tells that a connected client was denied something.
+pub(crate) fn denied(broker: &Broker, client: &Client<'_>, what: &str, topic: &[u8], code: &str) {
+    let topic = Quoted::new(&String::from_utf8_lossy(topic.get(..TOPIC_SHOWN).unwrap_or(topic)));
+    broker.log(Level::Notice, &format!("ace: denied {} to {what} {topic}: {code}", Who(client)));
+}
+
+/// How many bytes of a topic are looked at for the log.
+const TOPIC_SHOWN: usize = 512;
+
+struct Who<'a>(&'a Client<'a>);
+
+impl std::fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |text: Option<&std::ffi::CStr>| text.map(|text| text.to_string_lossy().into_owned());
+        let id = text(self.0.id()).unwrap_or_default();
+        let address = text(self.0.address()).unwrap_or_else(|| String::from("unknown"));
+        write!(f, "client {} at {}", Quoted::new(&id), address.escape_debug())
+    }
+}
+
+struct Token(Option<Fingerprint>);
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |fingerprint| write!(f, " (token {fingerprint})"))
+    }
+}

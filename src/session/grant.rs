@@ -1,0 +1,110 @@
+//! What a validated token gives its holder, in the form in which each message is judged.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::rc::{Rc, Weak};
+
+use ace_profile::scope::{Matcher, Scope};
+use ace_profile::token::{Holder, ValidatedToken};
+use ace_profile::{Fingerprint, Timestamp};
+
+/// The rights of one token.
+#[derive(Debug)]
+pub struct Grant {
+    /// The compiled scope.
+    pub matcher: Rc<Matcher>,
+    /// From this point on the token is worth nothing; [`Timestamp::MAX`] for one that does not expire.
+    pub expires: Timestamp,
+    /// Who holds it: the token's subject or, without one, what tells its key from others. Becomes the user name.
+    pub user_name: CString,
+    /// Issuer and subject, or issuer and key: what may not change while a client is connected. A bearer token without a
+    /// subject belongs to nobody in particular.
+    pub identity: Option<Holder>,
+    /// What the log calls the token.
+    pub fingerprint: Fingerprint,
+}
+
+impl Grant {
+    /// The rights of a token. `None` if its holder's name cannot be a user name.
+    #[must_use]
+    pub fn new(token: &ValidatedToken, matchers: &mut Matchers) -> Option<Self> {
+        Some(Self {
+            matcher: matchers.compiled(&token.scope),
+            expires: token.expires.unwrap_or(Timestamp::MAX),
+            user_name: CString::new(user_name(token)).ok()?,
+            identity: token.identity(),
+            fingerprint: token.fingerprint,
+        })
+    }
+
+    /// Whether the token still counts.
+    #[inline]
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+}
+
+/// The token's subject; without one, what tells its key from others, and without a key, what tells the token.
+fn user_name(token: &ValidatedToken) -> String {
+    match (&token.subject, token.key()) {
+        (Some(subject), _) => subject.clone(),
+        (None, Some(key)) => format!("ace-key-{}", key.thumbprint()),
+        (None, None) => format!("ace-token-{}", token.fingerprint),
+    }
+}
+
+/// The compiled scopes in use: equal scopes share one.
+#[derive(Debug, Default)]
+pub struct Matchers {
+    compiled: HashMap<Scope, Weak<Matcher>>,
+    /// At how many entries those that nobody uses any more are thrown out.
+    sweep_at: usize,
+}
+
+impl Matchers {
+    /// How many entries are kept before the first sweep.
+    const SWEEP_MIN: usize = 64;
+
+    /// The matcher of a scope.
+    #[must_use]
+    pub fn compiled(&mut self, scope: &Scope) -> Rc<Matcher> {
+        if let Some(known) = self.compiled.get(scope).and_then(Weak::upgrade) {
+            return known;
+        }
+        if self.compiled.len() >= self.sweep_at.max(Self::SWEEP_MIN) {
+            self.compiled.retain(|_, matcher| matcher.strong_count() > 0);
+            self.sweep_at = self.compiled.len() * 2;
+        }
+        let matcher = Rc::new(Matcher::new(scope));
+        self.compiled.insert(scope.clone(), Rc::downgrade(&matcher));
+        matcher
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ace_profile::scope::{Permissions, TopicFilter};
+
+    fn scope(filter: &str) -> Scope {
+        Scope::new([(TopicFilter::parse(filter).unwrap(), Permissions::BOTH)])
+    }
+
+    #[test]
+    fn equal_scopes_share_a_matcher() {
+        let mut matchers = Matchers::default();
+        let (one, same) = (matchers.compiled(&scope("a/#")), matchers.compiled(&scope("a/#")));
+        assert!(Rc::ptr_eq(&one, &same));
+        assert!(!Rc::ptr_eq(&one, &matchers.compiled(&scope("b/#"))));
+    }
+
+    #[test]
+    fn what_nobody_uses_is_thrown_out() {
+        let mut matchers = Matchers::default();
+        for n in 0..10 * Matchers::SWEEP_MIN {
+            let _ = matchers.compiled(&scope(&n.to_string()));
+        }
+        assert!(matchers.compiled.len() <= 2 * Matchers::SWEEP_MIN);
+    }
+}

@@ -1,0 +1,14 @@
+//! Who is connected, with which rights, until when.
+//!
+//! A session is found by the client's address in the broker's memory and trusted only if the client's id and user name
+//! still agree: the broker uses an address again for another client. Nothing here calls the broker.
+
+mod decision;
+mod grant;
+mod publishers;
+mod table;
+
+pub use decision::{Decision, Denial, PublicTopics};
+pub use grant::{Grant, Matchers};
+pub use publishers::Publishers;
+pub use table::{Phase, Rights, Session, Sessions};

@@ -1,0 +1,265 @@
+//! The sessions, by the client's address, and in the order in which their tokens expire.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
+
+use ace_profile::Timestamp;
+use hashbrown::HashMap;
+
+use super::grant::Grant;
+use crate::broker::tls::Connection;
+use crate::broker::{Client, ClientKey};
+
+/// What a client may do.
+#[derive(Debug, Clone)]
+pub enum Rights {
+    /// What its token says.
+    Token(Rc<Grant>),
+    /// What everybody may.
+    Public,
+    /// What the broker's other plugins say.
+    Foreign,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The client is connected, or about to be.
+    Connected,
+    /// The client is to be disconnected at the next occasion.
+    Ending,
+    /// The broker is disconnecting the client.
+    Leaving,
+    /// The client's connection has ended. Its Will may still be sent, and messages be queued for it.
+    Departed,
+}
+
+impl Phase {
+    /// Whether the client's connection is there, if only for a moment more.
+    #[must_use]
+    pub const fn is_connected(self) -> bool {
+        matches!(self, Self::Connected | Self::Ending)
+    }
+}
+
+/// One client's session.
+#[derive(Debug)]
+pub struct Session {
+    /// The client id, and
+    pub client_id: Box<CStr>,
+    /// the user name, by which the entry is proved to be this client's.
+    pub user_name: Option<Box<CStr>>,
+    /// What it may do.
+    pub rights: Rights,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Its TLS connection, if it has one that is known for certain.
+    pub connection: Option<Connection>,
+    /// Whether a DISCONNECT packet can be written to it: it speaks MQTT 5, not inside a WebSocket.
+    pub takes_disconnect: bool,
+    /// Whether it speaks MQTT 5.
+    pub speaks_mqtt5: bool,
+    /// The turn of the broker's loop in which the client was let in.
+    pub turn: u64,
+    /// Whether a denied message has been logged; the following ones are not.
+    pub denial_logged: Cell<bool>,
+}
+
+impl Session {
+    /// The token's rights, if the session has a token.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Rc<Grant>> {
+        match &self.rights {
+            Rights::Token(grant) => Some(grant),
+            Rights::Public | Rights::Foreign => None,
+        }
+    }
+
+    #[inline]
+    fn is_of(&self, client: &Client<'_>) -> bool {
+        client.has_id(&self.client_id)
+            && match &self.user_name {
+                Some(name) => client.has_user_name(name),
+                None => client.user_name().is_none(),
+            }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(rights: Rights) -> Self {
+        Self {
+            client_id: c"client".into(),
+            user_name: None,
+            rights,
+            phase: Phase::Connected,
+            connection: None,
+            takes_disconnect: true,
+            speaks_mqtt5: true,
+            turn: 0,
+            denial_logged: Cell::new(false),
+        }
+    }
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    by_key: HashMap<ClientKey, Session, BuildHasherDefault<AddressHasher>>,
+    by_expiry: BTreeSet<(Timestamp, ClientKey)>,
+}
+
+impl Sessions {
+    /// The session of this client.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, client: &Client<'_>) -> Option<&Session> {
+        self.by_key.get(&client.key()).filter(|session| session.is_of(client))
+    }
+
+    /// The session with this key, whoever has it.
+    pub fn get_mut(&mut self, key: ClientKey) -> Option<&mut Session> {
+        self.by_key.get_mut(&key)
+    }
+
+    /// The session of this client, to be changed.
+    pub fn of_mut(&mut self, client: &Client<'_>) -> Option<&mut Session> {
+        self.by_key.get_mut(&client.key()).filter(|session| session.is_of(client))
+    }
+
+    /// Puts a session in place of whatever the address stood for before.
+    pub fn insert(&mut self, key: ClientKey, session: Session) {
+        self.forget_expiry(key);
+        if let Some(grant) = session.grant() {
+            self.by_expiry.insert((grant.expires, key));
+        }
+        self.by_key.insert(key, session);
+    }
+
+    /// Gives a session another token's rights.
+    pub fn replace_grant(&mut self, key: ClientKey, grant: Rc<Grant>) {
+        self.forget_expiry(key);
+        if let Some(session) = self.by_key.get_mut(&key) {
+            self.by_expiry.insert((grant.expires, key));
+            session.rights = Rights::Token(grant);
+        }
+    }
+
+    /// Notes that the client's connection has ended. Departed sessions stay, for Wills and for queued messages, until
+    /// their address is used again: there are never more of them than clients were connected at a time.
+    pub fn depart(&mut self, client: &Client<'_>) {
+        let key = client.key();
+        let Some(session) = self.by_key.get_mut(&key) else { return };
+        if session.is_of(client) {
+            session.phase = Phase::Departed;
+            session.connection = None;
+        } else {
+            self.by_key.remove(&key);
+        }
+        self.forget_expiry(key);
+    }
+
+    /// Takes out of the order of expiry those whose token does not count any more, and gives their keys.
+    pub fn take_expired(&mut self, now: Timestamp) -> Vec<ClientKey> {
+        let mut expired = Vec::new();
+        while let Some((expires, key)) = self.by_expiry.first().copied() {
+            if now < expires {
+                break;
+            }
+            self.by_expiry.pop_first();
+            expired.push(key);
+        }
+        expired
+    }
+
+    /// How many sessions there are, departed ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    fn forget_expiry(&mut self, key: ClientKey) {
+        if let Some(grant) = self.by_key.get(&key).and_then(Session::grant) {
+            self.by_expiry.remove(&(grant.expires, key));
+        }
+    }
+}
+
+/// Spreads addresses: all that is needed where nobody can choose the keys.
+#[derive(Default)]
+pub(super) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte) ^ self.0 as usize);
+        }
+    }
+
+    #[inline]
+    fn write_usize(&mut self, address: usize) {
+        let product = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // The table takes its slot from the lower bits, which in a product know too little.
+        self.0 = product ^ (product >> 32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ace_profile::Fingerprint;
+    use ace_profile::scope::{Matcher, Scope};
+
+    fn with_token(expires: u64) -> Session {
+        Session::for_test(Rights::Token(grant(expires)))
+    }
+
+    fn grant(expires: u64) -> Rc<Grant> {
+        Rc::new(Grant {
+            matcher: Rc::new(Matcher::new(&Scope::default())),
+            expires: Timestamp::from_unix_seconds(expires),
+            user_name: c"user".into(),
+            identity: None,
+            fingerprint: Fingerprint::of(b"token"),
+        })
+    }
+
+    #[test]
+    fn sessions_expire_in_order_and_once() {
+        let mut sessions = Sessions::default();
+        let keys: Vec<ClientKey> = (1..=4).map(|n| ClientKey::for_test(n * 64)).collect();
+        for (key, expires) in keys.iter().zip([30, 10, 20, 10]) {
+            sessions.insert(*key, with_token(expires));
+        }
+        assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(9)), []);
+        assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(10)), [keys[1], keys[3]]);
+        sessions.replace_grant(keys[2], grant(40));
+        assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(30)), [keys[0]]);
+        assert_eq!(sessions.take_expired(Timestamp::MAX), [keys[2]]);
+    }
+
+    #[test]
+    fn an_address_that_is_used_again_forgets_the_old_expiry() {
+        let mut sessions = Sessions::default();
+        let key = ClientKey::for_test(64);
+        sessions.insert(key, with_token(10));
+        sessions.insert(key, with_token(20));
+        assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(15)), []);
+        sessions.insert(key, Session::for_test(Rights::Public));
+        assert_eq!(sessions.take_expired(Timestamp::MAX), []);
+        assert_eq!(sessions.len(), 1);
+    }
+}
