@@ -321,7 +321,7 @@ fn exporter_proof_on_a_resumed_session(ctx: &Ctx, version: &'static rustls::Supp
     let broker = Setup::new().start(ctx);
     let device = broker.device("attacker");
     for way in EXPORTER_WAYS {
-        device.attempt_over(resumed(&broker, version), way).refused(&broker, "tls-session-resumed");
+        device.attempt_over(resumed(&broker, version), way).refused(&broker, "exporter-resumed");
     }
 }
 

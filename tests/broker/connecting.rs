@@ -96,7 +96,7 @@ fn c1_a_user_name_beside_the_method_is_refused(ctx: &Ctx) {
         let client = broker.open();
         let mut connect = device.connect(&client, way);
         connect.user_name = Some(b"sensor".to_vec());
-        Attempt::make(client, &connect).refused(&broker, "credentials-with-method");
+        Attempt::make(client, &connect).refused(&broker, "user-name-with-method");
     }
 }
 
@@ -107,7 +107,7 @@ fn c1_user_name_and_password_beside_the_method_are_refused(ctx: &Ctx) {
     let mut connect = device.connect(&client, Way::Exporter);
     connect.user_name = Some(format!("ace{}", device.token).into_bytes());
     connect.password = Some(device.key.sign(&client.exporter()));
-    Attempt::make(client, &connect).refused(&broker, "credentials-with-method");
+    Attempt::make(client, &connect).refused(&broker, "user-name-with-method");
 }
 
 /// The broker hands a plugin the user name of such a CONNECT, never the password.
@@ -319,15 +319,15 @@ fn c9_success_carries_no_hint(ctx: &Ctx) {
 
 fn c9_empty_token_with_none_stored_is_refused(ctx: &Ctx) {
     let broker = Setup::new().start(ctx);
-    Attempt::make(broker.open(), &Connect::ace("sensor", vec![0, 0])).refused(&broker, "token-missing");
+    Attempt::make(broker.open(), &Connect::ace("sensor", vec![0, 0])).refused(&broker, "token-not-held");
 }
 
 fn c9_missing_authentication_data_is_refused(ctx: &Ctx) {
     let broker = Setup::new().start(ctx);
     let mut connect = Connect::ace("sensor", Vec::new());
-    Attempt::make(broker.open(), &connect).refused(&broker, "token-missing");
+    Attempt::make(broker.open(), &connect).refused(&broker, "token-not-held");
     connect.data = None;
-    Attempt::make(broker.open(), &connect).refused(&broker, "token-missing");
+    Attempt::make(broker.open(), &connect).refused(&broker, "token-not-held");
 }
 
 fn c10_a_good_client_leaves_no_refusal_in_the_log(ctx: &Ctx) {

@@ -10,11 +10,12 @@ cases! {
 }
 
 fn harness_stock_broker_serves_anybody(ctx: &Ctx) {
-    let mut setup = Setup::new().conf("allow_anonymous true").plain_listener();
+    let mut setup = Setup::new().conf("allow_anonymous true").plain_listener().websocket_listener();
     setup.has_plugin = false;
     let broker = setup.start(ctx);
     for protocol in [Protocol::V311, Protocol::V5] {
-        for mut client in [broker.open(), broker.open_with(tls::tls12()), broker.open_plain()] {
+        for mut client in [broker.open(), broker.open_with(tls::tls12()), broker.open_plain(), broker.open_websocket()]
+        {
             client.connect(&Connect::new(protocol, "anybody"));
             assert_eq!(client.expect(crate::support::packet::kind::CONNACK).reason(), 0);
             client.round_trip("any/topic");

@@ -23,6 +23,7 @@ mod operating;
 mod scopes;
 mod support;
 mod tokens;
+mod websockets;
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::path::PathBuf;
@@ -34,12 +35,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use support::broker::{log_folder, target_folder};
 use support::brokers::Version;
-use support::{Case, Ctx, brokers, results, secrets};
+use support::{Case, Ctx, Kind, brokers, results, secrets};
 
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 10] = [
+static CASES: [&[Case]; 11] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -50,6 +51,7 @@ static CASES: [&[Case]; 10] = [
     hostile::CASES,
     attacks::CASES,
     operating::CASES,
+    websockets::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -135,6 +137,28 @@ fn prepare_logs() {
     // Fails only if there is none yet.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a folder for the logs");
+}
+
+/// What has been built, and so must be shown by at least one accepting and one refusing case.
+const REQUIREMENTS: [&str; 30] = [
+    "A1", "A2", "A3", "A4", "A5", "C1", "C2", "C3", "C5", "C6", "C9", "C10", "E1", "S1", "S2", "S3", "S4", "S5", "S6",
+    "T1", "T3", "T4", "T5", "T6", "V1", "V2", "V3", "V4", "V5", "",
+];
+
+/// The table has no holes, and no case for a requirement that the list does not know.
+fn every_requirement_is_shown_from_both_sides() -> Result<(), Failed> {
+    let all: Vec<_> = CASES.iter().copied().flatten().collect();
+    for requirement in REQUIREMENTS {
+        for kind in [Kind::Accept, Kind::Refuse] {
+            if !all.iter().any(|case| case.requirement == requirement && case.kind == kind) {
+                return Err(format!("{requirement}: no case to {}", kind.word()).into());
+            }
+        }
+    }
+    match all.iter().find(|case| !REQUIREMENTS.contains(&case.requirement)) {
+        Some(case) => Err(format!("{}: unknown requirement {}", case.name, case.requirement).into()),
+        None => Ok(()),
+    }
 }
 
 /// No token, key, secret or MAC of the run is in any broker's log, and the search can find one.

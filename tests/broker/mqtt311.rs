@@ -281,7 +281,7 @@ fn v4_window_of_zero_refuses_time_and_nonce_only(ctx: &Ctx) {
     let broker = Setup::new().tokens("draft00_window = \"0\"").start(ctx);
     wait_for_fresh_second();
     let device = broker.device("sensor");
-    device.attempt(&broker, Way::Draft00Signed(V311)).refused(&broker, "draft00-signed-off");
+    device.attempt(&broker, Way::Draft00Signed(V311)).refused(&broker, "draft00-window-off");
     served(&device, &broker, Way::Draft00(V311));
 }
 

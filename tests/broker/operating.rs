@@ -33,7 +33,7 @@ fn operating_other_clients_are_refused(ctx: &Ctx) {
     for protocol in [Protocol::V311, Protocol::V5] {
         for user in ["alice", "acerola", "Ace", ""] {
             let connect = Connect::credentials(protocol, "other", user.as_bytes(), b"secret");
-            Attempt::make(broker.open(), &connect).refused(&broker, "no-token");
+            Attempt::make(broker.open(), &connect).refused(&broker, "token-missing");
         }
     }
 }
@@ -102,7 +102,7 @@ fn operating_anonymous_is_refused_unless_allowed(ctx: &Ctx) {
     let broker = Setup::new().conf("allow_anonymous true").mqtt(r#"public_publish = ["hello/#"]"#).start(ctx);
     for protocol in [Protocol::V311, Protocol::V5] {
         let anonymous = Connect::new(protocol, "anybody");
-        Attempt::make(broker.open(), &anonymous).refused(&broker, "anonymous-refused");
+        Attempt::make(broker.open(), &anonymous).refused(&broker, "anonymous-not-allowed");
     }
 }
 
@@ -118,7 +118,7 @@ fn operating_exporter_proof_without_tls_is_refused(ctx: &Ctx) {
     let beside = broker.open();
     for way in crate::support::device::EXPORTER_WAYS {
         let connect = device.connect(&beside, way);
-        Attempt::make(broker.open_plain(), &connect).refused(&broker, "no-tls");
+        Attempt::make(broker.open_plain(), &connect).refused(&broker, "exporter-without-tls");
     }
     broker.assert_alive();
 }

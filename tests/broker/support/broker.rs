@@ -33,10 +33,17 @@ pub struct Broker {
     folder: TempDir,
     log: PathBuf,
     setup: Setup,
-    tls_port: u16,
-    plain_port: Option<u16>,
+    ports: Ports,
     /// The log's lines, by number, that have been taken for a refusal: each refusal has its own.
     taken: Mutex<HashSet<usize>>,
+}
+
+/// Where the listeners are.
+#[derive(Clone, Copy)]
+struct Ports {
+    tls: u16,
+    plain: Option<u16>,
+    websocket: Option<u16>,
 }
 
 /// The folder for the brokers' logs, kept after the run.
@@ -73,10 +80,13 @@ impl Broker {
 
     fn spawn(ctx: &Ctx, setup: Setup) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let tls_port = free_port();
-        let plain_port = setup.has_plain_listener.then(free_port);
+        let ports = Ports {
+            tls: free_port(),
+            plain: setup.has_plain_listener.then(free_port),
+            websocket: setup.has_websocket_listener.then(free_port),
+        };
         setup.write(folder.path());
-        let conf = mosquitto_conf(ctx, &setup, folder.path(), tls_port, plain_port);
+        let conf = mosquitto_conf(ctx, &setup, folder.path(), ports);
         let place = folder.path().display().to_string();
         std::fs::write(folder.path().join("mosquitto.conf"), conf.replace("{dir}", &place)).expect("mosquitto.conf");
 
@@ -91,13 +101,14 @@ impl Broker {
             .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", ctx.version.launcher.display()));
-        Self { child, folder, log, setup, tls_port, plain_port, taken: Mutex::default() }
+        Self { child, folder, log, setup, ports, taken: Mutex::default() }
     }
 
     /// Waits until every listener accepts; false if the process ends instead.
     fn listens(&mut self) -> bool {
         let deadline = Instant::now() + PATIENCE;
-        let mut waiting: Vec<u16> = self.plain_port.into_iter().chain([self.tls_port]).collect();
+        let mut waiting: Vec<u16> =
+            self.ports.plain.into_iter().chain(self.ports.websocket).chain([self.ports.tls]).collect();
         loop {
             if self.child.try_wait().expect("the process").is_some() {
                 return false;
@@ -119,12 +130,17 @@ impl Broker {
 
     /// Opens a TLS connection by this configuration.
     pub fn open_with(&self, config: Arc<ClientConfig>) -> Client {
-        Client::tls(self.tls_port, config)
+        Client::tls(self.ports.tls, config)
     }
 
     /// Opens a connection to the listener without TLS.
     pub fn open_plain(&self) -> Client {
-        Client::plain(self.plain_port.expect("a listener without TLS"))
+        Client::plain(self.ports.plain.expect("a listener without TLS"))
+    }
+
+    /// Opens a WebSocket over TLS 1.3.
+    pub fn open_websocket(&self) -> Client {
+        Client::websocket(self.ports.websocket.expect("a WebSocket listener"), tls::tls13())
     }
 
     /// A device with a fresh Ed25519 key, a good token and `dev/#`.
@@ -263,7 +279,7 @@ impl Drop for Broker {
     }
 }
 
-fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, tls_port: u16, plain_port: Option<u16>) -> String {
+fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: Ports) -> String {
     let mut lines = vec![
         "per_listener_settings false".to_owned(),
         "persistence false".to_owned(),
@@ -282,11 +298,16 @@ fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, tls_port: u16, plain_
     for (name, text) in [("server.crt", &pki().certificate), ("server.key", &pki().private_key)] {
         std::fs::write(folder.join(name), text).expect("a TLS file");
     }
-    lines.push(format!("listener {tls_port} 127.0.0.1"));
-    lines.push("certfile {dir}/server.crt".to_owned());
-    lines.push("keyfile {dir}/server.key".to_owned());
-    if let Some(port) = plain_port {
+    let tls = ["certfile {dir}/server.crt".to_owned(), "keyfile {dir}/server.key".to_owned()];
+    lines.push(format!("listener {} 127.0.0.1", ports.tls));
+    lines.extend(tls.clone());
+    if let Some(port) = ports.plain {
         lines.push(format!("listener {port} 127.0.0.1"));
+    }
+    if let Some(port) = ports.websocket {
+        lines.push(format!("listener {port} 127.0.0.1"));
+        lines.push("protocol websockets".to_owned());
+        lines.extend(tls);
     }
     lines.join("\n") + "\n"
 }

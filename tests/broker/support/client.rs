@@ -14,6 +14,7 @@ use super::key::random;
 use super::packet::{self, Connect, Packet, Protocol, Publish, kind};
 use super::secrets;
 use super::tls::EXPORTER_LABEL;
+use super::websocket::{self, Frame};
 
 /// What came next.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Client {
     /// The protocol of its CONNECT.
     pub protocol: Protocol,
     buffer: Vec<u8>,
+    /// What has come of a WebSocket's frames; none if the connection is no WebSocket.
+    frames: Option<Vec<u8>>,
     inbox: VecDeque<Packet>,
     last_identifier: u16,
     closed: bool,
@@ -48,6 +51,7 @@ impl Client {
             transport,
             protocol: Protocol::V5,
             buffer: Vec::new(),
+            frames: None,
             inbox: VecDeque::new(),
             last_identifier: 0,
             closed: false,
@@ -68,6 +72,23 @@ impl Client {
             stream.conn.complete_io(&mut stream.sock).expect("a TLS handshake");
         }
         Self::new(Transport::Tls(Box::new(stream)))
+    }
+
+    /// Opens a WebSocket over TLS.
+    pub fn websocket(port: u16, config: Arc<ClientConfig>) -> Self {
+        let mut client = Self::tls(port, config);
+        client.send(websocket::UPGRADE.as_bytes());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(granted) = websocket::take_answer(&mut client.buffer) {
+                assert!(granted, "no WebSocket");
+                client.frames = Some(std::mem::take(&mut client.buffer));
+                return client;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero() && !client.closed, "no answer to the upgrade");
+            client.receive(left);
+        }
     }
 
     /// The value that the exporter proof signs: empty context, which is not the same as none.
@@ -94,6 +115,8 @@ impl Client {
     /// Sends bytes as they are. A connection that the broker has closed already is no error here:
     /// what the test waits for next tells.
     pub fn send(&mut self, bytes: &[u8]) {
+        let framed = self.frames.is_some().then(|| websocket::frame(bytes));
+        let bytes = framed.as_deref().unwrap_or(bytes);
         let sent = match &mut self.transport {
             Transport::Plain(stream) => stream.write_all(bytes),
             Transport::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
@@ -122,8 +145,14 @@ impl Client {
 
     fn read(&mut self, patience: Duration) -> Event {
         let deadline = Instant::now() + patience;
-        let mut chunk = [0; 16 * 1024];
         loop {
+            while let Some(frame) = self.frames.as_mut().and_then(websocket::take_frame) {
+                match frame {
+                    Frame::Data(payload) => self.buffer.extend(payload),
+                    Frame::Close => self.closed = true,
+                    Frame::Other => {}
+                }
+            }
             if let Some(packet) = Packet::take(&mut self.buffer) {
                 return Event::Packet(packet);
             }
@@ -134,24 +163,30 @@ impl Client {
             if left.is_zero() {
                 return Event::Silence;
             }
-            let (read, socket) = match &mut self.transport {
-                Transport::Plain(stream) => {
-                    stream.set_read_timeout(Some(left)).expect("a deadline");
-                    (stream.read(&mut chunk), &*stream)
-                }
-                Transport::Tls(stream) => {
-                    stream.sock.set_read_timeout(Some(left)).expect("a deadline");
-                    (stream.read(&mut chunk), &stream.sock)
-                }
-            };
-            socket.set_read_timeout(Some(PATIENCE)).expect("a deadline");
-            match read {
-                Ok(0) => self.closed = true,
-                Ok(count) => self.buffer.extend(&chunk[..count]),
-                Err(error) if is_close(error.kind()) => self.closed = true,
-                Err(error) if is_timeout(error.kind()) => {}
-                Err(error) => panic!("reading: {error}"),
+            self.receive(left);
+        }
+    }
+
+    /// Reads what there is, or waits for something.
+    fn receive(&mut self, patience: Duration) {
+        let mut chunk = [0; 16 * 1024];
+        let (read, socket) = match &mut self.transport {
+            Transport::Plain(stream) => {
+                stream.set_read_timeout(Some(patience)).expect("a deadline");
+                (stream.read(&mut chunk), &*stream)
             }
+            Transport::Tls(stream) => {
+                stream.sock.set_read_timeout(Some(patience)).expect("a deadline");
+                (stream.read(&mut chunk), &stream.sock)
+            }
+        };
+        socket.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+        match read {
+            Ok(0) => self.closed = true,
+            Ok(count) => self.frames.as_mut().unwrap_or(&mut self.buffer).extend(&chunk[..count]),
+            Err(error) if is_close(error.kind()) => self.closed = true,
+            Err(error) if is_timeout(error.kind()) => {}
+            Err(error) => panic!("reading: {error}"),
         }
     }
 

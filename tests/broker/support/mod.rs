@@ -16,6 +16,7 @@ pub mod results;
 pub mod secrets;
 pub mod setup;
 pub mod tls;
+pub mod websocket;
 
 pub use authority::{Authority, Claims, encode, now};
 pub use broker::{Broker, PATIENCE};

@@ -26,6 +26,8 @@ pub struct Setup {
     pub verbatim: Option<String>,
     /// Is there a listener without TLS, too?
     pub has_plain_listener: bool,
+    /// Is there a WebSocket listener, with TLS, too?
+    pub has_websocket_listener: bool,
     /// Is the plugin loaded?
     pub has_plugin: bool,
 }
@@ -48,6 +50,7 @@ impl Setup {
             files: Vec::new(),
             verbatim: None,
             has_plain_listener: false,
+            has_websocket_listener: false,
             has_plugin: true,
         }
     }
@@ -98,6 +101,12 @@ impl Setup {
     /// A listener without TLS beside the other.
     pub fn plain_listener(mut self) -> Self {
         self.has_plain_listener = true;
+        self
+    }
+
+    /// A WebSocket listener, with TLS, beside the other.
+    pub fn websocket_listener(mut self) -> Self {
+        self.has_websocket_listener = true;
         self
     }
 
