@@ -1,0 +1,170 @@
+//! How a client presents token and proof: the profile's methods as bytes for CONNECT and AUTH.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ace_profile::{
+    base64url,
+    connect::{
+        AuthenticationData, ChallengeAnswer, Draft00, USERNAME_PREFIX, encode_username, encode_username_twice,
+        parse_challenge,
+    },
+    limits::NONCE_BYTES,
+    proof::{self, EXPORTER_BYTES, Freshness, ProofKey},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    client::ConnectOptions,
+    credentials::Credentials,
+    error::{Error, Result},
+};
+
+/// How token and proof of possession are presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Authentication {
+    /// Not at all: for brokers that let anonymous clients in.
+    None,
+    /// MQTT 5, method "ace": the token and a proof over the TLS exporter value (RFC 9431 §2.2.4.2.1).
+    #[default]
+    Exporter,
+    /// MQTT 5, method "ace": the token, then a proof over the broker's challenge (RFC 9431 §2.2.4.2.2).
+    Challenge,
+    /// MQTT 3.1.1 (or 5): the token in the user name, the proof over the TLS exporter value in the password (RFC 9431 §6.2).
+    UserName,
+    /// The 2017 draft's form: user name "ace", token and proof as JSON in the password, over the TLS exporter value.
+    Draft00,
+    /// The same for TLS libraries without an exporter: the proof over client id, audience, time and nonce. Weaker; a broker may switch it off.
+    Draft00Time,
+}
+
+impl Authentication {
+    /// Whether it takes MQTT 5.
+    pub(crate) fn needs_v5(self) -> bool {
+        matches!(self, Self::Exporter | Self::Challenge)
+    }
+}
+
+/// What goes into CONNECT.
+#[derive(Default)]
+pub(crate) struct Presented {
+    pub(crate) user_name: Option<Zeroizing<String>>,
+    pub(crate) password: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) authentication_data: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Builds it. `exporter` is asked only where a proof over it is made.
+pub(crate) fn present(
+    options: &ConnectOptions,
+    credentials: Option<&Credentials>,
+    client_id: &str,
+    exporter: impl FnOnce() -> Result<[u8; EXPORTER_BYTES]>,
+) -> Result<Presented> {
+    if options.authentication == Authentication::None {
+        return Ok(Presented::default());
+    }
+    let credentials = credentials.ok_or_else(|| Error::Invalid("no token to present".to_owned()))?;
+    let token = credentials.token();
+    let mut presented = Presented::default();
+    match options.authentication {
+        Authentication::None => {}
+        Authentication::Exporter => {
+            let proof = prove(credentials, &exporter()?)?;
+            presented.authentication_data = Some(encode(&AuthenticationData::WithProof { token, proof: &proof })?);
+        }
+        Authentication::Challenge => {
+            presented.authentication_data = Some(encode(&AuthenticationData::Challenge { token })?);
+        }
+        Authentication::UserName => {
+            // A bearer token comes with an empty password (requirement T6).
+            let proof = match credentials.key() {
+                Some(_) => prove(credentials, &exporter()?)?,
+                None => Zeroizing::default(),
+            };
+            presented.user_name = Some(Zeroizing::new(user_name(token)));
+            presented.password = Some(proof);
+        }
+        Authentication::Draft00 => {
+            let proof = prove(credentials, &exporter()?)?;
+            draft00(&mut presented, token, proof, None);
+        }
+        Authentication::Draft00Time => {
+            if client_id.is_empty() || client_id.contains(char::is_control) {
+                return Err(Error::Invalid(
+                    "this form of proof signs the client id: give one in plain characters".to_owned(),
+                ));
+            }
+            let audience = audience(options, credentials)?;
+            let freshness = Freshness { ts: unix_seconds()?, nonce: base64url::encode(&random::<16>()?) };
+            let message = proof::draft00_message(client_id, audience, freshness.ts, &freshness.nonce);
+            let proof = prove(credentials, &message)?;
+            draft00(&mut presented, token, proof, Some(freshness));
+        }
+    }
+    Ok(presented)
+}
+
+/// The Authentication Data of the AUTH packet that answers a challenge: our nonce, and the proof over both nonces.
+pub(crate) fn answer_challenge(credentials: Option<&Credentials>, challenge: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let broker_nonce = parse_challenge(challenge).ok_or_else(|| Error::Protocol {
+        step: "answering the broker's challenge",
+        what: format!("a challenge of {} bytes instead of {NONCE_BYTES}", challenge.len()),
+    })?;
+    let credentials = credentials.ok_or_else(|| Error::Invalid("no token to present".to_owned()))?;
+    let client_nonce = random::<NONCE_BYTES>()?;
+    let proof = prove(credentials, &proof::challenge_message(&broker_nonce, &client_nonce))?;
+    let answer = ChallengeAnswer { client_nonce, proof: &proof };
+    Ok(Zeroizing::new(answer.encode()))
+}
+
+/// A client id that nobody else has, of letters and digits that every broker takes (MQTT 3.1.1 §3.1.3.1).
+pub(crate) fn random_client_id() -> Result<String> {
+    let mut id = "acemqtt".to_owned();
+    for byte in random::<8>()? {
+        id.push_str(&format!("{byte:02x}"));
+    }
+    Ok(id)
+}
+
+/// A JWT is text of base64url pieces already and goes as it is; anything else is encoded (requirement V1).
+fn user_name(token: &str) -> String {
+    if matches!(token.split('.').count(), 3 | 5) { encode_username(token) } else { encode_username_twice(token) }
+}
+
+fn draft00(presented: &mut Presented, token: &str, mut proof: Zeroizing<Vec<u8>>, freshness: Option<Freshness>) {
+    let password = Draft00 { token: token.to_owned(), proof: std::mem::take(&mut *proof), freshness };
+    presented.user_name = Some(Zeroizing::new(USERNAME_PREFIX.to_owned()));
+    presented.password = Some(Zeroizing::new(password.encode().into_bytes()));
+}
+
+fn audience<'a>(options: &'a ConnectOptions, credentials: &'a Credentials) -> Result<&'a str> {
+    options.audience.as_deref().or_else(|| credentials.audience().first().map(String::as_str)).ok_or_else(|| {
+        Error::Invalid("this form of proof signs the broker's name: say which audience the token is for".to_owned())
+    })
+}
+
+fn unix_seconds() -> Result<u64> {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map(|elapsed| elapsed.as_secs())
+        .map_err(|_| Error::Invalid("the clock stands before 1970".to_owned()))
+}
+
+fn prove(credentials: &Credentials, message: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let key = credentials.key().ok_or_else(|| {
+        Error::Proof("there is no key to the token (a bearer token takes the challenge or the user name)".to_owned())
+    })?;
+    ProofKey::from_jwk(key)
+        .and_then(|key| key.prove(message))
+        .map(Zeroizing::new)
+        .map_err(|error| Error::Proof(error.to_string()))
+}
+
+fn encode(data: &AuthenticationData<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    data.encode().map(Zeroizing::new).map_err(|error| Error::Invalid(error.to_string()))
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Proof("no random bytes are available".to_owned()))?;
+    Ok(bytes)
+}

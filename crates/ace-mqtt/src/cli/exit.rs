@@ -1,0 +1,88 @@
+//! Exit codes: those of mosquitto's clients where these have one for the case.
+
+use std::{fmt, io, process::ExitCode};
+
+use ace_mqtt::Error;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// As asked.
+    Done = 0,
+    /// A file, key or value cannot be used.
+    Local = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// No token from the authorization server.
+    NoToken = 3,
+    /// The broker refused the connection.
+    Refused = 5,
+    /// The connection was lost, or the broker ended it.
+    Lost = 7,
+    /// TLS with the broker failed.
+    Tls = 8,
+    /// The broker broke the protocol.
+    Protocol = 9,
+    /// The broker refused the message, or all subscriptions.
+    Denied = 12,
+    /// The broker cannot be reached.
+    Unreachable = 14,
+    /// Nothing in time.
+    Timeout = 27,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library says why.
+    Library(Error),
+    /// A wrong combination of options.
+    Usage(String),
+    /// Standard input or output failed.
+    Stream(&'static str, io::Error),
+}
+
+impl Failure {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            // A reader that has seen enough is no failure of ours, but there is nothing left to do.
+            Self::Stream(..) => Exit::Local,
+            Self::Library(error) => match error {
+                Error::AuthorizationServerUnreachable { .. } | Error::TokenRefused { .. } | Error::TokenAnswer(_) => {
+                    Exit::NoToken
+                }
+                Error::Unreachable { .. } => Exit::Unreachable,
+                Error::Tls { .. } => Exit::Tls,
+                Error::Refused { .. } => Exit::Refused,
+                Error::Disconnected { .. } | Error::ConnectionLost { .. } => Exit::Lost,
+                Error::PublishRefused { .. } => Exit::Denied,
+                Error::Protocol { .. } => Exit::Protocol,
+                Error::Timeout(_) => Exit::Timeout,
+                _ => Exit::Local,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Library(error) => error.fmt(f),
+            Self::Usage(text) => write!(f, "{text} (see --help)"),
+            Self::Stream(name, error) => write!(f, "{name}: {error}"),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}

@@ -1,0 +1,21 @@
+//! Standard output, with a closed pipe told apart from other failures.
+
+use std::io::{self, Write};
+
+use super::Failure;
+
+/// Writes bytes and flushes. `false` if nobody reads any more.
+pub(crate) fn write(parts: &[&[u8]]) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    let result = parts.iter().try_for_each(|part| out.write_all(part)).and_then(|()| out.flush());
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Stream("standard output", error)),
+    }
+}
+
+/// Writes a line of text.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    write(&[text.as_bytes(), b"\n"]).map(|_| ())
+}
