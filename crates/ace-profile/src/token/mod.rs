@@ -1,1 +1,17 @@
-//! Access tokens.
+//! Access tokens: signed JWTs (RFC 7519, RFC 9200 §5.10) that say who may do what and with which key it is
+//! to be proved.
+//!
+//! [`Validator`] takes a token apart in an order in which nothing is believed too early: whose key it should
+//! be signed with, whether it is, and only then what it claims. The result, [`ValidatedToken`], holds no
+//! part of the token as it was sent.
+
+mod claims;
+mod confirmation;
+mod key_selection;
+mod policy;
+mod validated;
+mod validator;
+
+pub use policy::{AuthorizationServer, Policy};
+pub use validated::{Confirmation, Holder, ValidatedToken};
+pub use validator::Validator;

@@ -1,0 +1,159 @@
+//! The claims of a token (RFC 7519 §4.1), typed.
+
+use serde_json::{Map, Value};
+
+use crate::json;
+use crate::limits;
+use crate::{Refusal, Timestamp};
+
+/// Claims before the signature has been checked: they only tell whose token it wants to be.
+pub(super) struct UnverifiedClaims(Map<String, Value>);
+
+/// Claims of a token whose signature has been checked.
+pub(super) struct Claims(Map<String, Value>);
+
+impl UnverifiedClaims {
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, Refusal> {
+        json::parse_object(payload).map(Self).map_err(|fault| Refusal::ClaimsNotJson { fault })
+    }
+
+    /// `iss`.
+    pub(super) fn issuer(&self) -> Result<&str, Refusal> {
+        match self.0.get("iss") {
+            None => Err(Refusal::IssuerMissing),
+            Some(Value::String(issuer)) => Ok(issuer),
+            Some(_) => Err(Refusal::ClaimMalformed { claim: "iss" }),
+        }
+    }
+
+    /// To be called when the signature over these claims has been found good.
+    pub(super) fn believed(self) -> Claims {
+        Claims(self.0)
+    }
+}
+
+impl Claims {
+    /// A claim as it is.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// `aud` (RFC 7519 §4.1.3): one string or an array of them.
+    pub(super) fn audience(&self) -> Result<Vec<&str>, Refusal> {
+        let malformed = Refusal::ClaimMalformed { claim: "aud" };
+        let audience = match self.0.get("aud") {
+            None => Vec::new(),
+            Some(Value::String(one)) => vec![one.as_str()],
+            Some(Value::Array(many)) if many.len() <= limits::AUDIENCES => {
+                many.iter().map(Value::as_str).collect::<Option<_>>().ok_or(malformed)?
+            }
+            Some(_) => return Err(malformed),
+        };
+        if audience.is_empty() { Err(Refusal::AudienceMissing) } else { Ok(audience) }
+    }
+
+    /// `sub` (RFC 7519 §4.1.2). It becomes a user name, so it has to be fit for one (MQTT 5 §1.5.4 forbids
+    /// U+0000 and discourages other control characters).
+    pub(super) fn subject(&self) -> Result<Option<&str>, Refusal> {
+        match self.0.get("sub") {
+            None => Ok(None),
+            Some(Value::String(subject)) => {
+                let usable = !subject.is_empty()
+                    && subject.len() <= limits::SUBJECT_BYTES
+                    && !subject.contains(char::is_control);
+                if usable { Ok(Some(subject)) } else { Err(Refusal::SubjectUnusable) }
+            }
+            Some(_) => Err(Refusal::ClaimMalformed { claim: "sub" }),
+        }
+    }
+
+    /// A `NumericDate` (RFC 7519 §2): a JSON number of seconds, possibly with a fraction, of which
+    /// milliseconds count.
+    pub(super) fn date(&self, claim: &'static str) -> Result<Option<Timestamp>, Refusal> {
+        let malformed = Refusal::ClaimMalformed { claim };
+        let number = match self.0.get(claim) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number,
+            Some(_) => return Err(malformed),
+        };
+        if let Some(seconds) = number.as_u64() {
+            return if seconds <= limits::NUMERIC_DATE_MAX {
+                Ok(Some(Timestamp::from_unix_seconds(seconds)))
+            } else {
+                Err(malformed)
+            };
+        }
+        let seconds = number.as_f64().ok_or(malformed.clone())?;
+        // The bound makes the conversion exact: it is far below 2^53 milliseconds. NaN is in no range.
+        #[allow(clippy::cast_precision_loss)]
+        if !(0.0..=limits::NUMERIC_DATE_MAX as f64).contains(&seconds) {
+            return Err(malformed);
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let millis = (seconds * 1000.0).floor() as u64;
+        Ok(Some(Timestamp::from_unix_millis(millis)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(value: serde_json::Value) -> Claims {
+        UnverifiedClaims::parse(value.to_string().as_bytes()).unwrap().believed()
+    }
+
+    #[test]
+    fn dates_are_numbers_of_seconds() {
+        let date = |value: serde_json::Value| claims(json!({"exp": value})).date("exp");
+        assert_eq!(date(json!(0)), Ok(Some(Timestamp::EPOCH)));
+        assert_eq!(date(json!(1_700_000_000)), Ok(Some(Timestamp::from_unix_seconds(1_700_000_000))));
+        assert_eq!(date(json!(1_700_000_000.25)), Ok(Some(Timestamp::from_unix_millis(1_700_000_000_250))));
+        assert_eq!(date(json!(1.7e9)), Ok(Some(Timestamp::from_unix_seconds(1_700_000_000))));
+        assert_eq!(claims(json!({})).date("exp"), Ok(None));
+    }
+
+    #[test]
+    fn other_dates_are_malformed() {
+        let bad = [json!("1700000000"), json!(null), json!(true), json!([1]), json!(-1), json!(-0.5), json!(1e300)];
+        for value in bad.into_iter().chain([json!(limits::NUMERIC_DATE_MAX + 1), json!(u64::MAX), json!(i64::MIN)]) {
+            let verdict = claims(json!({"nbf": value})).date("nbf");
+            assert_eq!(verdict, Err(Refusal::ClaimMalformed { claim: "nbf" }), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_audience_is_a_string_or_several() {
+        assert_eq!(claims(json!({"aud": "a"})).audience(), Ok(vec!["a"]));
+        assert_eq!(claims(json!({"aud": ["a", "b"]})).audience(), Ok(vec!["a", "b"]));
+        for value in [json!({}), json!({"aud": []})] {
+            assert_eq!(claims(value).audience(), Err(Refusal::AudienceMissing));
+        }
+        for aud in [json!(null), json!(1), json!({}), json!(["a", 1]), json!(vec!["a"; limits::AUDIENCES + 1])] {
+            assert_eq!(claims(json!({"aud": aud})).audience(), Err(Refusal::ClaimMalformed { claim: "aud" }));
+        }
+    }
+
+    #[test]
+    fn a_subject_has_to_be_a_user_name() {
+        assert_eq!(claims(json!({})).subject(), Ok(None));
+        assert_eq!(claims(json!({"sub": "dévice 7"})).subject(), Ok(Some("dévice 7")));
+        for sub in [json!(""), json!("a\u{0}"), json!("a\nb"), json!("\u{85}"), json!("s".repeat(257))] {
+            assert_eq!(claims(json!({"sub": sub})).subject(), Err(Refusal::SubjectUnusable));
+        }
+        assert_eq!(claims(json!({"sub": 7})).subject(), Err(Refusal::ClaimMalformed { claim: "sub" }));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_numbers_never_panic(number: f64) {
+            let text = format!("{{\"exp\":{number:e}}}");
+            if let Ok(claims) = UnverifiedClaims::parse(text.as_bytes()) {
+                let _ = claims.believed().date("exp");
+            }
+        }
+    }
+}

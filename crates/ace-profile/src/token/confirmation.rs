@@ -1,0 +1,77 @@
+//! The `cnf` claim: which key the client has to prove (RFC 7800 §3).
+
+use serde_json::{Map, Value};
+
+use crate::jose::{Jwk, JwkSet, KeyError, jwe};
+use crate::proof::ConfirmationKey;
+use crate::{Quoted, Refusal};
+
+/// The methods that are known here: the key itself, the name of a key, an encrypted key.
+const METHODS: [&str; 3] = ["jwk", "kid", "jwe"];
+
+/// Reads the claim. `server_keys` are those of the token's issuer, of which the symmetric ones decrypt
+/// `jwe`; `client_keys` are the ones that `kid` may name. A key of the issuer is never a client's.
+pub(super) fn read(cnf: &Value, server_keys: &JwkSet, client_keys: &JwkSet) -> Result<ConfirmationKey, Refusal> {
+    let cnf = cnf.as_object().ok_or(Refusal::ConfirmationMalformed)?;
+    let mut methods = METHODS.into_iter().filter_map(|method| cnf.get(method).map(|value| (method, value)));
+    let method = match (methods.next(), methods.next()) {
+        (Some(method), None) => method,
+        (Some(_), Some(_)) => return Err(Refusal::ConfirmationAmbiguous),
+        (None, _) => {
+            return Err(cnf.keys().next().map_or(Refusal::ConfirmationMalformed, |method| {
+                Refusal::ConfirmationUnsupported { method: Quoted::new(method) }
+            }));
+        }
+    };
+    let key = match method {
+        ("jwk", value) => in_clear(value.as_object().ok_or(Refusal::ConfirmationMalformed)?, value)?,
+        ("kid", value) => by_name(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, client_keys)?,
+        (_, value) => encrypted(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, server_keys)?,
+    };
+    ConfirmationKey::from_jwk(&key).map_err(|_| Refusal::ConfirmationKeyUnusable)
+}
+
+/// A public key that stands in the token (RFC 7800 §3.2). Whatever would let a reader of the token make
+/// proofs is refused before anything else is looked at.
+fn in_clear(members: &Map<String, Value>, value: &Value) -> Result<Jwk, Refusal> {
+    if members.get("kty").is_some_and(|kty| kty == "oct") || members.contains_key("k") {
+        return Err(Refusal::ConfirmationKeyInClear);
+    }
+    if members.contains_key("d") {
+        return Err(Refusal::ConfirmationKeyPrivate);
+    }
+    Jwk::from_value(value).map_err(|error| match error {
+        KeyError::MemberMissing(_) | KeyError::MemberMalformed(_) | KeyError::NotJson(_) => {
+            Refusal::ConfirmationMalformed
+        }
+        _ => Refusal::ConfirmationKeyUnusable,
+    })
+}
+
+/// A client key that the configuration knows (RFC 7800 §3.4).
+fn by_name(kid: &str, client_keys: &JwkSet) -> Result<Jwk, Refusal> {
+    let mut named = client_keys.with_kid(kid);
+    match (named.next(), named.next()) {
+        (None, _) => Err(Refusal::ConfirmationKeyUnknown { kid: Quoted::new(kid) }),
+        (Some(key), None) => Ok(key.clone()),
+        (Some(_), Some(_)) => Err(Refusal::ConfirmationKeyAmbiguous { kid: Quoted::new(kid) }),
+    }
+}
+
+/// A symmetric key, encrypted for the broker (RFC 7800 §3.3): the plaintext is a JWK.
+fn encrypted(jwe: &str, server_keys: &JwkSet) -> Result<Jwk, Refusal> {
+    let plaintext = jwe::decrypt(jwe, server_keys)?;
+    let text = std::str::from_utf8(&plaintext).map_err(|_| Refusal::JweNotAKey)?;
+    let key = Jwk::from_json(text).map_err(|error| match error {
+        KeyError::SymmetricLength(_) => Refusal::ConfirmationKeyUnusable,
+        _ => Refusal::JweNotAKey,
+    })?;
+    if key.symmetric_bytes().is_none() {
+        return Err(Refusal::JweNotAKey);
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+#[path = "confirmation_tests.rs"]
+mod tests;

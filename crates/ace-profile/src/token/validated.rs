@@ -1,0 +1,81 @@
+//! A token that was found good, without the token.
+
+use crate::proof::ConfirmationKey;
+use crate::scope::Scope;
+use crate::{Fingerprint, Timestamp};
+
+/// What a good token says. Its holder has still to prove the key ([`Confirmation::Key`]).
+#[derive(Debug, Clone)]
+pub struct ValidatedToken {
+    /// `iss`: one of the configured authorization servers.
+    pub issuer: String,
+    /// `sub`, fit to be a user name.
+    pub subject: Option<String>,
+    /// Those of the broker's own names that `aud` holds, in the order of the configuration; never empty.
+    pub audience: Vec<String>,
+    /// When the token ends, leeway included; `None` if it never does.
+    pub expires: Option<Timestamp>,
+    /// How its holder shows that it is theirs.
+    pub confirmation: Confirmation,
+    /// What it permits; empty without a `scope` claim.
+    pub scope: Scope,
+    /// The trace of the token for the log.
+    pub fingerprint: Fingerprint,
+}
+
+/// How the holder of a token shows that it is theirs.
+#[derive(Debug, Clone)]
+pub enum Confirmation {
+    /// By a proof with this key.
+    Key(ConfirmationKey),
+    /// By having it: a bearer token, where the policy allows those.
+    Bearer,
+}
+
+/// Whose token it is: what has to stay the same when a client re-authenticates.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A subject of an issuer.
+    Subject {
+        /// `iss`.
+        issuer: String,
+        /// `sub`.
+        subject: String,
+    },
+    /// The holder of a key, where an issuer names no subject.
+    Key {
+        /// `iss`.
+        issuer: String,
+        /// The key's thumbprint (RFC 7638).
+        thumbprint: String,
+    },
+}
+
+impl ValidatedToken {
+    /// Whether the token has not ended yet. Everything else about it was checked when it was validated.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+
+    /// The key that has to be proved; `None` for a bearer token.
+    #[must_use]
+    pub const fn key(&self) -> Option<&ConfirmationKey> {
+        match &self.confirmation {
+            Confirmation::Key(key) => Some(key),
+            Confirmation::Bearer => None,
+        }
+    }
+
+    /// Whose token it is: issuer and subject, or issuer and key where there is no subject. A bearer token
+    /// without a subject belongs to nobody in particular: `None`.
+    #[must_use]
+    pub fn identity(&self) -> Option<Holder> {
+        let issuer = self.issuer.clone();
+        match (&self.subject, self.key()) {
+            (Some(subject), _) => Some(Holder::Subject { issuer, subject: subject.clone() }),
+            (None, Some(key)) => Some(Holder::Key { issuer, thumbprint: key.thumbprint() }),
+            (None, None) => None,
+        }
+    }
+}

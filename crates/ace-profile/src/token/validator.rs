@@ -1,0 +1,115 @@
+//! Is this token good, here and now?
+
+use super::claims::{Claims, UnverifiedClaims};
+use super::{AuthorizationServer, Confirmation, Policy, ValidatedToken, confirmation, key_selection};
+use crate::jose::JwkSet;
+use crate::jose::jws::Jws;
+use crate::scope::Scope;
+use crate::{Fingerprint, Quoted, Refusal, Timestamp};
+
+/// Validates tokens by what a broker knows. A pure function of token and time: it keeps nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Validator {
+    servers: Vec<AuthorizationServer>,
+    client_keys: JwkSet,
+    policy: Policy,
+}
+
+impl Validator {
+    /// `servers` are those whose tokens are taken; `client_keys` the keys that a token may be bound to by
+    /// their `kid`. Of two servers of one name the first counts.
+    #[must_use]
+    pub const fn new(servers: Vec<AuthorizationServer>, client_keys: JwkSet, policy: Policy) -> Self {
+        Self { servers, client_keys, policy }
+    }
+
+    /// The policy that tokens are validated by.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Validates a signed JWT (RFC 7519 §7.2, RFC 9431 §2.2.3) as it is at `now`.
+    ///
+    /// The order is fixed, so that nothing is believed too early: length and form, header, issuer, the
+    /// issuer's key, signature, and only then audience, times, subject, confirmation and scope.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies.
+    pub fn validate(&self, token: &str, now: Timestamp) -> Result<ValidatedToken, Refusal> {
+        let jws = Jws::parse(token)?;
+        let claims = UnverifiedClaims::parse(jws.unverified_payload())?;
+        let server = self.server(claims.issuer()?)?;
+        let header = jws.header();
+        if server.algorithms.as_ref().is_some_and(|allowed| !allowed.contains(&header.algorithm)) {
+            return Err(Refusal::AlgorithmNotAllowed { algorithm: header.algorithm_name.clone() });
+        }
+        jws.verify(key_selection::select(header, &server.keys)?)?;
+        let claims = claims.believed();
+
+        let audience = self.our_audience(&claims)?;
+        let expires = self.check_times(&claims, now)?;
+        let subject = claims.subject()?.map(str::to_owned);
+        let confirmation = self.confirmation(&claims, server)?;
+        let scope = claims.get("scope").map(Scope::from_claim).transpose()?.unwrap_or_default();
+        Ok(ValidatedToken {
+            issuer: server.issuer.clone(),
+            subject,
+            audience,
+            expires,
+            confirmation,
+            scope,
+            fingerprint: Fingerprint::of(token.as_bytes()),
+        })
+    }
+
+    fn server(&self, issuer: &str) -> Result<&AuthorizationServer, Refusal> {
+        let known = self.servers.iter().find(|server| server.issuer == issuer);
+        known.ok_or_else(|| Refusal::IssuerUnknown { issuer: Quoted::new(issuer) })
+    }
+
+    /// Those of our names that the token is for.
+    fn our_audience(&self, claims: &Claims) -> Result<Vec<String>, Refusal> {
+        let audience = claims.audience()?;
+        let ours = self.policy.audience.iter().filter(|name| audience.contains(&name.as_str()));
+        let ours: Vec<String> = ours.cloned().collect();
+        if ours.is_empty() {
+            let foreign = audience.first().copied().unwrap_or_default();
+            return Err(Refusal::AudienceForeign { audience: Quoted::new(foreign) });
+        }
+        Ok(ours)
+    }
+
+    /// Checks `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6) and gives the end of the token, leeway
+    /// included.
+    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        let latest_start = now.saturating_add(self.policy.leeway);
+        let expires = claims.date("exp")?.map(|exp| exp.saturating_add(self.policy.leeway));
+        let (not_before, issued_at) = (claims.date("nbf")?, claims.date("iat")?);
+        match expires {
+            Some(expires) if now >= expires => return Err(Refusal::TokenExpired),
+            None if claims.get("exi").is_some() => return Err(Refusal::ExpiryRelative),
+            None if !self.policy.allow_no_expiry => return Err(Refusal::ExpiryMissing),
+            Some(_) | None => {}
+        }
+        if not_before.is_some_and(|not_before| not_before > latest_start) {
+            return Err(Refusal::TokenNotYetValid);
+        }
+        if issued_at.is_some_and(|issued_at| issued_at > latest_start) {
+            return Err(Refusal::TokenFromTheFuture);
+        }
+        Ok(expires)
+    }
+
+    fn confirmation(&self, claims: &Claims, server: &AuthorizationServer) -> Result<Confirmation, Refusal> {
+        match claims.get("cnf") {
+            Some(cnf) => confirmation::read(cnf, &server.keys, &self.client_keys).map(Confirmation::Key),
+            None if self.policy.allow_bearer => Ok(Confirmation::Bearer),
+            None => Err(Refusal::BearerRefused),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "validator_tests.rs"]
+mod tests;
