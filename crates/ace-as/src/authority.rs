@@ -18,7 +18,8 @@ impl Authority {
         Self { config, references: Mutex::new(References::default()) }
     }
 
-    /// The opaque tokens. Held for lookups only, never while waiting. A panic elsewhere cannot leave them half changed in a way that
+    /// The opaque tokens. Held for lookups only, never while waiting. A panic elsewhere cannot leave them half
+    /// changed in a way that
     /// would let a token live longer, so a poisoned lock is used all the same.
     pub(crate) fn references(&self) -> MutexGuard<'_, References> {
         self.references.lock().unwrap_or_else(PoisonError::into_inner)

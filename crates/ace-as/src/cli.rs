@@ -34,7 +34,8 @@ Examples:
 
 /// A small OAuth 2.0 / ACE authorization server for MQTT
 ///
-/// It gives access tokens bound to a key (RFC 9431, RFC 9200) to clients that it knows, with the scope that its configuration allows them,
+/// It gives access tokens bound to a key (RFC 9431, RFC 9200) to clients that it knows, with the scope that its
+/// configuration allows them,
 /// over HTTPS: POST /token, POST /introspect, GET /jwks.json.
 #[derive(Debug, Parser)]
 #[command(name = "ace-as", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -51,9 +52,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Read a configuration and every file it names, and say what is wrong with it
     Check(CheckArgs),
-    /// Print the man page
+    /// Print the man page, or write those of all subcommands too into a folder
     #[command(hide = true)]
-    Man,
+    Man {
+        /// The folder
+        folder: Option<PathBuf>,
+    },
     /// Print a shell's completion script
     #[command(hide = true)]
     Completions {

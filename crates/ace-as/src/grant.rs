@@ -33,7 +33,8 @@ pub(crate) enum Confirmation {
 }
 
 impl Confirmation {
-    /// `{"jwk": …}` in clear: for the client that the key was made for, and for the resource server that checks it. Nobody else.
+    /// `{"jwk": …}` in clear: for the client that the key was made for, and for the resource server that checks it.
+    /// Nobody else.
     pub(crate) fn in_clear(&self) -> Value {
         match self {
             Self::Public(jwk) => serde_json::json!({ "jwk": jwk }),

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Command::Init(args) => run_init(args),
         Command::Serve(args) => serve(&args),
         Command::Check(args) => check(&args.config),
-        Command::Man => man(),
+        Command::Man { folder } => man(folder.as_deref()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "ace-as", &mut io::stdout());
             Ok(())
@@ -116,7 +116,10 @@ fn check(path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn man() -> Result<(), Box<dyn Error>> {
-    clap_mangen::Man::new(Cli::command()).render(&mut io::stdout().lock())?;
+fn man(folder: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    match folder {
+        Some(folder) => clap_mangen::generate_to(Cli::command(), folder)?,
+        None => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout().lock())?,
+    }
     Ok(())
 }

@@ -50,7 +50,8 @@ impl Code {
     }
 }
 
-/// A refusal: status, code and description. Descriptions are fixed texts, so that nothing of a request comes back in them.
+/// A refusal: status, code and description. Descriptions are fixed texts, so that nothing of a request comes back in
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OAuthError {
     /// The HTTP status, mostly given by the code.

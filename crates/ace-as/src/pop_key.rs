@@ -15,7 +15,8 @@ const KEY_BYTES: usize = 32;
 /// Length of a fresh key's random name.
 const KID_BYTES: usize = 12;
 
-/// The public key of a `req_cnf`: `{"jwk": …}`, in place or (in a form) as JSON text. Returned without private members, usage limits and the like:
+/// The public key of a `req_cnf`: `{"jwk": …}`, in place or (in a form) as JSON text. Returned without private
+/// members, usage limits and the like:
 /// what a token says about a key is that it is the client's.
 pub(crate) fn from_request(req_cnf: &Value) -> Result<Value, OAuthError> {
     let malformed = || OAuthError::invalid_request("req_cnf is not of the form {jwk: a public JWK}");

@@ -6,11 +6,13 @@ use aws_lc_rs::digest;
 
 use crate::grant::Grant;
 
-/// How many opaque tokens a client may hold at a time; one more ends its oldest. With the number of clients fixed by the
+/// How many opaque tokens a client may hold at a time; one more ends its oldest. With the number of clients fixed by
+/// the
 /// configuration, this bounds the memory.
 const PER_CLIENT: usize = 64;
 
-/// A token's SHA-256 digest. Tokens are looked up by it, so that neither a memory dump nor the time a look-up takes gives one away.
+/// A token's SHA-256 digest. Tokens are looked up by it, so that neither a memory dump nor the time a look-up takes
+/// gives one away.
 type Name = [u8; 32];
 
 /// The opaque tokens that are out.

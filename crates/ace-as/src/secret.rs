@@ -36,7 +36,8 @@ impl SecretDigest {
         Some(Self(bytes))
     }
 
-    /// A digest that no known secret has: compared with when an id is unknown, so that the answer takes as long as for a known one.
+    /// A digest that no known secret has: compared with when an id is unknown, so that the answer takes as long as
+    /// for a known one.
     pub(crate) const fn of_nobody() -> Self {
         Self([0; 32])
     }

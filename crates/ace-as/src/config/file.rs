@@ -38,6 +38,7 @@ pub(super) struct Tls {
 #[serde(deny_unknown_fields)]
 pub(super) struct Audience {
     pub(super) name: Spanned<String>,
+    pub(super) public_key: Option<Spanned<String>>,
     pub(super) shared_key: Option<Spanned<String>>,
     pub(super) key_management: Option<Spanned<String>>,
     pub(super) content_encryption: Option<Spanned<String>>,

@@ -63,6 +63,16 @@ impl fmt::Debug for Config {
     }
 }
 
+/// Whether a text can be an issuer: an https URL without query and fragment (RFC 8414 §2).
+pub(crate) fn check_issuer(text: &str) -> Result<(), String> {
+    let host = text.strip_prefix("https://").unwrap_or_default();
+    let unfit = |character: char| character.is_control() || "?# ".contains(character);
+    if host.is_empty() || host.starts_with('/') || text.contains(unfit) {
+        return Err("issuer is not an https URL without query and fragment".to_owned());
+    }
+    Ok(())
+}
+
 /// Whether a text is a lifetime as `as.toml` takes it.
 pub(crate) fn check_lifetime(text: &str) -> Result<(), String> {
     lifetime::parse(text).map(drop)

@@ -12,6 +12,7 @@ use ace_profile::jose::{Jwk, KeyType};
 use ace_profile::scope::{Permission, Permissions, Scope, TopicFilter};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::Value;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
@@ -47,7 +48,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn config(&mut self, file: file::File) -> Result<Config, ConfigError> {
-        let issuer = self.issuer(&file.issuer)?;
+        let issuer = file.issuer.get_ref().clone();
+        super::check_issuer(&issuer).map_err(|reason| self.wrong(&file.issuer, reason))?;
         let listen =
             file.listen.get_ref().parse().map_err(|_| {
                 self.wrong(&file.listen, "listen is not an address with port, such as \"127.0.0.1:8443\"")
@@ -62,20 +64,6 @@ impl Reader<'_> {
         let clients = self.clients(&file.client, &audiences, &mut ids)?;
         let warnings = std::mem::take(&mut self.warnings);
         Ok(Config { issuer, listen, signing_key, warnings, tls, audiences, resource_servers, clients })
-    }
-
-    /// RFC 8414 §2: an https URL without query and fragment.
-    fn issuer(&self, issuer: &Spanned<String>) -> Result<String, ConfigError> {
-        let text = issuer.get_ref();
-        let host = text.strip_prefix("https://").unwrap_or_default();
-        if host.is_empty()
-            || host.starts_with('/')
-            || text.contains(['?', '#', ' '])
-            || text.chars().any(char::is_control)
-        {
-            return Err(self.wrong(issuer, "issuer is not an https URL without query and fragment"));
-        }
-        Ok(text.clone())
     }
 
     fn tls(&mut self, tls: &file::Tls) -> Result<Arc<rustls::ServerConfig>, ConfigError> {
@@ -106,6 +94,7 @@ impl Reader<'_> {
             let name = self.name(&entry.name)?;
             let audience = Audience {
                 name: name.clone(),
+                public_key: entry.public_key.as_ref().map(|file| self.public_key(file)).transpose()?,
                 shared_key: self.shared_key(entry)?,
                 token_format: self.token_format(entry.token_format.as_ref())?.unwrap_or(TokenFormat::Jwt),
                 token_lifetime: self.lifetime(entry.token_lifetime.as_ref())?.unwrap_or(default_lifetime),
@@ -115,6 +104,14 @@ impl Reader<'_> {
             }
         }
         Ok(audiences)
+    }
+
+    fn public_key(&mut self, file: &Spanned<String>) -> Result<Value, ConfigError> {
+        let key = self.parse_key(file, &self.bytes(file)?)?;
+        match key.public_value() {
+            Some(value) if !key.is_private() => Ok(value),
+            _ => Err(self.wrong(file, format!("{}: a public key is needed here", file.get_ref()))),
+        }
     }
 
     fn shared_key(&mut self, entry: &file::Audience) -> Result<Option<SharedKey>, ConfigError> {
@@ -302,13 +299,18 @@ impl Reader<'_> {
 
     fn key_file(&mut self, name: &Spanned<String>) -> Result<Jwk, ConfigError> {
         let bytes = self.private_bytes(name)?;
-        std::str::from_utf8(&bytes)
+        self.parse_key(name, &bytes)
+    }
+
+    fn parse_key(&self, name: &Spanned<String>, bytes: &[u8]) -> Result<Jwk, ConfigError> {
+        std::str::from_utf8(bytes)
             .map_err(|_| "not UTF-8".to_owned())
             .and_then(|text| Jwk::from_json(text).map_err(|error| error.to_string()))
             .map_err(|reason| self.wrong(name, format!("{}: {reason}", name.get_ref())))
     }
 
-    /// A file that nobody else should be able to read. A warning only: secrets that a container platform mounts are often open like that.
+    /// A file that nobody else should be able to read. A warning only: secrets that a container platform mounts are
+    /// often open like that.
     fn private_bytes(&mut self, name: &Spanned<String>) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
         let path = self.resolve(name);
         let mode = fs::metadata(&path).map(|metadata| metadata.permissions().mode());

@@ -16,7 +16,8 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Takes a key with its private half: Ed25519 (EdDSA), P-256 (ES256) or RSA (RS256, or PS256 if its `alg` says so).
+    /// Takes a key with its private half: Ed25519 (EdDSA), P-256 (ES256) or RSA (RS256, or PS256 if its `alg` says
+    /// so).
     /// Without a `kid` it is named by its thumbprint (RFC 7638).
     ///
     /// # Errors
@@ -60,7 +61,7 @@ impl SigningKey {
         if token.header().algorithm != self.algorithm || token.header().kid.as_deref() != self.public.kid() {
             return None;
         }
-        token.verify(&self.public).ok()
+        token.verify(&self.public).ok().map(<[u8]>::to_vec)
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ace_profile::jose::{JwkSet, jwe};
-use axum::body::Body as HttpBody;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Body, now, read};
+use super::{now, read};
 use crate::answer::{self, Note};
 use crate::authority::Authority;
 use crate::caller::{Caller, Credentials};
@@ -23,8 +23,8 @@ pub(crate) async fn introspect(
     State(authority): State<Arc<Authority>>,
     headers: HeaderMap,
     body: Body,
-) -> Response<HttpBody> {
-    let (encoding, parameters) = read(&headers, body);
+) -> Response<Body> {
+    let (encoding, parameters) = read(&headers, body).await;
     let mut note = Note::default();
     match parameters.and_then(|parameters| look_up(&authority, &headers, &parameters, &mut note)) {
         Ok(value) => answer::secret_json(encoding, &value, note),
@@ -55,7 +55,8 @@ fn look_up(
     Ok(claims.map_or_else(|| json!({ "active": false }), Value::Object))
 }
 
-/// The members of an answer about a good token: one that is alive, whose client is still known, and that is made out to the caller.
+/// The members of an answer about a good token: one that is alive, whose client is still known, and that is made out
+/// to the caller.
 fn active_claims(authority: &Authority, server: &ResourceServer, token: &str) -> Option<Map<String, Value>> {
     let now = now();
     let opaque = authority.references().find(token, now).map(|grant| claims_of_grant(authority, grant));
@@ -88,7 +89,8 @@ fn claims_of_grant(authority: &Authority, grant: &Grant) -> Value {
     })
 }
 
-/// A symmetric key that is encrypted in the token is opened: the caller has proved to be the one that it is meant for.
+/// A symmetric key that is encrypted in the token is opened: the caller has proved to be the one that it is meant
+/// for.
 fn confirmation_in_clear(authority: &Authority, audience: &str, cnf: &Value) -> Option<Value> {
     let Some(encrypted) = cnf.get("jwe") else {
         return Some(cnf.clone());

@@ -7,7 +7,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::files::{Access, FileSet};
-use super::{ClientSpec, InitError, Options, keys};
+use super::{ClientSpec, InitError, Options, keys, pki};
 
 /// The broker's id as a resource server.
 pub(super) const BROKER_ID: &str = "broker";
@@ -72,6 +72,7 @@ key = \"as-key.pem\"
 # The broker, by the name that stands in \"aud\" of its tokens.
 [[audience]]
 name = {audience}
+public_key = {public_key}   # tells clients which broker is the right one
 shared_key = {shared_key}   # for clients without a key of their own
 # token_format = \"opaque\"   # random text instead of a JWT: the broker asks at /introspect
 
@@ -88,6 +89,7 @@ audiences = [{audience}]
         lifetime = quoted(&options.token_lifetime),
         signing_key = quoted(keys::SIGNING_KEY),
         audience = quoted(&options.audience),
+        public_key = quoted(pki::BROKER_PUBLIC_KEY),
         shared_key = quoted(keys::SHARED_KEY),
         broker_id = quoted(BROKER_ID),
         broker_secret = quoted(BROKER_SECRET),

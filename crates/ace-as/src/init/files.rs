@@ -1,4 +1,5 @@
-//! Files of the trial set: gathered first, then written, each atomically and private ones readable for their owner only.
+//! Files of the trial set: gathered first, then written, each atomically and private ones readable for their owner
+//! only.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};

@@ -1,4 +1,5 @@
-//! `ace-as init`: everything that a trial needs, in one folder: a CA, certificates, keys, secrets, and the configuration of this server and of
+//! `ace-as init`: everything that a trial needs, in one folder: a CA, certificates, keys, secrets, and the
+//! configuration of this server and of
 //! a broker that trusts it.
 
 mod client_spec;
@@ -107,7 +108,8 @@ pub struct TrialSet {
 /// Makes a trial set.
 ///
 /// # Errors
-/// See [`InitError`]. Files are written one after the other, each of them atomically; a failure leaves those written before.
+/// See [`InitError`]. Files are written one after the other, each of them atomically; a failure leaves those written
+/// before.
 pub fn init(options: &Options) -> Result<TrialSet, InitError> {
     let clients = if options.clients.is_empty() { ClientSpec::samples() } else { options.clients.clone() };
     check(options, &clients)?;
@@ -138,7 +140,8 @@ pub fn init(options: &Options) -> Result<TrialSet, InitError> {
     Ok(TrialSet { folder, files: written, clients, issuer })
 }
 
-/// Whether the options make sense, before anything is written. What becomes part of `as.toml` is checked once more by its own reader.
+/// Whether the options make sense, before anything is written. What becomes part of `as.toml` is checked once more by
+/// its own reader.
 fn check(options: &Options, clients: &[ClientSpec]) -> Result<(), InitError> {
     let mut ids: Vec<&str> = clients.iter().map(ClientSpec::id).collect();
     ids.sort_unstable();
@@ -148,6 +151,7 @@ fn check(options: &Options, clients: &[ClientSpec]) -> Result<(), InitError> {
     if ids.contains(&examples::BROKER_ID) {
         return Err(InitError::Option(format!("the id {:?} is the resource server's", examples::BROKER_ID)));
     }
+    options.issuer.as_deref().map_or(Ok(()), crate::config::check_issuer).map_err(InitError::Option)?;
     crate::config::check_lifetime(&options.token_lifetime).map_err(InitError::Option)?;
     if options.audience.is_empty() || options.audience.chars().any(char::is_control) {
         return Err(InitError::Option("the audience is empty or has control characters".to_owned()));

@@ -2,15 +2,20 @@
 
 use std::net::IpAddr;
 
+use ace_profile::base64url;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
+use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::InitError;
 use super::files::{Access, FileSet};
+
+/// The public key of the broker's certificate.
+pub(super) const BROKER_PUBLIC_KEY: &str = "broker-public-key.jwk";
 
 /// Validity of the CA.
 const CA_DAYS: i64 = 3650;
@@ -42,6 +47,10 @@ pub(super) fn add(files: &mut FileSet, hosts: &[String]) -> Result<(), InitError
         let key = key()?;
         let certificate = server_params(common_name, hosts)?.signed_by(&key, &issuer).map_err(failed)?;
         put(files, name, (certificate_purpose, &certificate), (key_purpose, &key));
+        if name == "broker" {
+            let purpose = "the key of the broker's certificate, for clients to know it by";
+            files.add(BROKER_PUBLIC_KEY, public_jwk(&key)?, Access::Public, purpose);
+        }
     }
     Ok(())
 }
@@ -64,6 +73,16 @@ fn put(
 /// P-256: what every TLS library of every device has.
 fn key() -> Result<KeyPair, InitError> {
     KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed)
+}
+
+/// A P-256 key as a JWK (RFC 7518 §6.2): its point is written as 4 ‖ x ‖ y (SEC 1 §2.3.3).
+fn public_jwk(key: &KeyPair) -> Result<Zeroizing<Vec<u8>>, InitError> {
+    let [4, coordinates @ ..] = key.public_key_raw() else {
+        return Err(InitError::Key("the key's point has an unknown form".to_owned()));
+    };
+    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    let jwk = json!({ "kty": "EC", "crv": "P-256", "x": base64url::encode(x), "y": base64url::encode(y) });
+    Ok(Zeroizing::new(format!("{jwk:#}\n").into_bytes()))
 }
 
 fn ca_params() -> CertificateParams {

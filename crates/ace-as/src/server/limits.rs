@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// The largest request body, in bytes.
-pub(super) const BODY_BYTES: usize = 64 * 1024;
-
 /// The largest request head, in bytes.
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
 

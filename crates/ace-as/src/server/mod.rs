@@ -5,6 +5,8 @@
 mod connection;
 mod limits;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;
@@ -29,7 +31,8 @@ pub struct Server {
 impl Server {
     /// Starts a server in threads of its own. It accepts connections as soon as this returns.
     ///
-    /// `listen` goes before the configuration's `listen`; port 0 takes a free port, which [`local_addr`](Self::local_addr) tells.
+    /// `listen` goes before the configuration's `listen`; port 0 takes a free port, which
+    /// [`local_addr`](Self::local_addr) tells.
     ///
     /// # Errors
     /// If the address cannot be listened on or no threads can be had.
@@ -62,7 +65,8 @@ impl Server {
         self.local_addr
     }
 
-    /// Takes no more connections, lets requests that are being answered finish, and returns when all is closed: after some seconds at most.
+    /// Takes no more connections, lets requests that are being answered finish, and returns when all is closed: after
+    /// some seconds at most.
     pub fn shutdown(mut self) {
         self.stop_and_wait();
     }

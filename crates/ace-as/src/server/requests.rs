@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{Method, Response, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::{get, post};
 use tokio::time::timeout;
 
-use super::limits::{BODY_BYTES, Limits};
+use super::limits::Limits;
 use crate::answer::{self, Note};
 use crate::authority::Authority;
 use crate::endpoints;
@@ -37,7 +37,6 @@ pub(super) fn router(authority: Arc<Authority>, log: Log, limits: Limits, peer: 
         .route("/jwks.json", get(endpoints::jwks))
         .route("/healthz", get(endpoints::health))
         .route(endpoints::METADATA_PATH, get(endpoints::metadata))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(Context { log, limits, peer }, bounded_and_logged))
         .with_state(authority)
 }
