@@ -449,32 +449,5 @@ impl From<ScopeError> for Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn codes_are_unique_and_speak_kebab_case() {
-        let unique: HashSet<_> = Refusal::CODES.iter().collect();
-        assert_eq!(unique.len(), Refusal::CODES.len());
-        for code in Refusal::CODES {
-            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{code}");
-        }
-    }
-
-    #[test]
-    fn text_code_and_kind_belong_together() {
-        let refusal = Refusal::TokenTooLarge { bytes: 60_000 };
-        assert_eq!(refusal.to_string(), "the token has 60000 bytes, more than 32768");
-        assert_eq!(refusal.code(), "token-too-large");
-        assert_eq!(refusal.kind(), RefusalKind::Malformed);
-        assert_eq!(Refusal::ProofWrong.kind(), RefusalKind::Proof);
-    }
-
-    #[test]
-    fn foreign_text_cannot_break_the_line() {
-        let refusal = Refusal::KeyUnknown { kid: Quoted::new("a\nforged line") };
-        assert!(!refusal.to_string().contains('\n'));
-    }
-}
+#[path = "refusal_tests.rs"]
+mod tests;

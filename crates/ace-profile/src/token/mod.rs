@@ -7,6 +7,8 @@
 
 mod claims;
 mod confirmation;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod key_selection;
 mod policy;
 mod validated;
