@@ -4,6 +4,7 @@ pub mod abi;
 pub mod bindings;
 pub mod brokers;
 pub mod conformance;
+pub mod demo;
 pub mod deny;
 pub mod paths;
 pub mod process;

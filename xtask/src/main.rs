@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, deny, setup, test};
+use xtask::{abi, bindings, brokers, demo, deny, setup, test};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -16,6 +16,19 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Shows the main job with real software: tokens, proofs, messages, refusals, expiry
+    ///
+    /// Starts the authorization server and a stock Mosquitto with the plugin on free ports of this machine, lets
+    /// clients get tokens, exchange messages and be refused, and stops everything again. Each line that is printed has
+    /// happened and was checked. Installs from Debian's packages what is missing, and fetches the broker.
+    Demo {
+        /// The version of the broker: 2.0.11, 2.0.21 or 2.1
+        #[arg(long, value_name = "VERSION", default_value = "2.1")]
+        broker: String,
+        /// Keep the folder with keys, tokens and configuration, to go on by hand
+        #[arg(long)]
+        keep: bool,
+    },
     /// Runs all tests, quick ones first; ends with the table requirement × broker version
     ///
     /// Installs from Debian's packages what is missing, fetches the brokers, and writes docs/conformance.md when the
@@ -81,6 +94,7 @@ fn main() -> ExitCode {
 
 fn carry_out(task: Task) -> Result<()> {
     match task {
+        Task::Demo { broker, keep } => demo::play(&broker, keep),
         Task::Test { brokers, quick, check, word } => test::run(&test::Choice { brokers, word, quick, check }),
         Task::Brokers { force, brokers: names, mirror } => {
             let wanted = brokers::releases_named(&names)?;
