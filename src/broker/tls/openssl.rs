@@ -55,8 +55,6 @@ pub(super) struct OpenSsl {
     get_ex_new_index: NewIndex,
     free_ex_index: unsafe extern "C" fn(c_int, c_int) -> c_int,
     get_ex_data: unsafe extern "C" fn(*const Ssl, c_int) -> *mut c_void,
-    get_context: unsafe extern "C" fn(*const Ssl) -> *mut SslContext,
-    set_message_callback: unsafe extern "C" fn(*mut Ssl, Option<MessageCallback>),
     context_set_message_callback: unsafe extern "C" fn(*mut SslContext, Option<MessageCallback>),
     export_keying_material: ExportKeyingMaterial,
     version: unsafe extern "C" fn(*const Ssl) -> c_int,
@@ -66,7 +64,7 @@ pub(super) struct OpenSsl {
     clear_errors: unsafe extern "C" fn(),
 }
 
-// The methods below take an `Ssl` pointer that the registry knows to be alive.
+// The methods below take pointers that the registry knows to be alive.
 impl OpenSsl {
     /// `None` if the process has no OpenSSL, or one older than 1.1.1.
     pub(super) fn look_up() -> Option<Self> {
@@ -76,8 +74,6 @@ impl OpenSsl {
                 get_ex_new_index: lookup(c"CRYPTO_get_ex_new_index")?,
                 free_ex_index: lookup(c"CRYPTO_free_ex_index")?,
                 get_ex_data: lookup(c"SSL_get_ex_data")?,
-                get_context: lookup(c"SSL_get_SSL_CTX")?,
-                set_message_callback: lookup(c"SSL_set_msg_callback")?,
                 context_set_message_callback: lookup(c"SSL_CTX_set_msg_callback")?,
                 export_keying_material: lookup(c"SSL_export_keying_material")?,
                 version: lookup(c"SSL_version")?,
@@ -91,30 +87,36 @@ impl OpenSsl {
 
     /// Asks to be called for each `SSL` that is made and freed. The index of the extra data; `None` if refused.
     pub(super) fn watch_connections(&self, made: ExtraDataCallback, freed: ExtraDataCallback) -> Option<c_int> {
+        self.watch(EX_INDEX_SSL, made, Some(freed))
+    }
+
+    /// The same for each `SSL_CTX` that is made.
+    pub(super) fn watch_contexts(&self, made: ExtraDataCallback) -> Option<c_int> {
+        self.watch(EX_INDEX_SSL_CTX, made, None)
+    }
+
+    fn watch(&self, class: c_int, made: ExtraDataCallback, freed: Option<ExtraDataCallback>) -> Option<c_int> {
         // SAFETY: both callbacks have the documented type and stay in memory.
-        let index = unsafe {
-            (self.get_ex_new_index)(EX_INDEX_SSL, 0, ptr::null_mut(), Some(made), ptr::null_mut(), Some(freed))
-        };
+        let index = unsafe { (self.get_ex_new_index)(class, 0, ptr::null_mut(), Some(made), ptr::null_mut(), freed) };
         (index >= 0).then_some(index)
     }
 
-    /// Takes that back.
-    pub(super) fn stop_watching(&self, index: c_int) {
-        // SAFETY: the index is one that `watch_connections` gave.
-        unsafe { (self.free_ex_index)(EX_INDEX_SSL, index) };
+    /// Takes both back.
+    pub(super) fn stop_watching(&self, connections: c_int, contexts: c_int) {
+        // SAFETY: the indices are those that the two functions above gave.
+        unsafe {
+            (self.free_ex_index)(EX_INDEX_SSL, connections);
+            (self.free_ex_index)(EX_INDEX_SSL_CTX, contexts);
+        }
     }
 
-    /// Has `callback` called for each record of this connection. OpenSSL copies the callback from the context while it
-    /// makes a connection, before or after it tells us of it: so both get it.
-    pub(super) fn watch_records(&self, ssl: *mut Ssl, callback: MessageCallback) {
-        // SAFETY: the connection is alive (see above), its context with it, and the callback stays in memory.
-        unsafe {
-            (self.set_message_callback)(ssl, Some(callback));
-            let context = (self.get_context)(ssl);
-            if !context.is_null() {
-                (self.context_set_message_callback)(context, Some(callback));
-            }
-        }
+    /// Has `callback` called for each record of the connections that are made from this context from now on.
+    ///
+    /// The context may be one that is just being made: this sets a field of it and nothing else. The same cannot be done
+    /// with a connection that is just being made: from OpenSSL 3.2 on, it has no method yet that could be asked.
+    pub(super) fn watch_records_of_context(&self, context: *mut SslContext, callback: MessageCallback) {
+        // SAFETY: the context is alive (see above), and the callback stays in memory.
+        unsafe { (self.context_set_message_callback)(context, Some(callback)) };
     }
 
     pub(super) fn extra_data(&self, ssl: *mut Ssl, index: c_int) -> *mut c_void {

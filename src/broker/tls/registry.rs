@@ -6,7 +6,7 @@ use std::ffi::{c_int, c_long, c_void};
 
 use super::super::client::{Client, ClientKey};
 use super::connection::Connection;
-use super::openssl::{self, OpenSsl, Ssl};
+use super::openssl::{self, OpenSsl, Ssl, Watched};
 
 /// How many indices of extra data are searched for the client's address: the broker and its libraries take few.
 const INDICES_SEARCHED: c_int = 16;
@@ -23,7 +23,10 @@ pub(super) struct Entry {
 
 struct Registry {
     openssl: OpenSsl,
+    /// The indices of the extra data by which OpenSSL tells us of connections,
     index: c_int,
+    /// and of contexts.
+    context_index: c_int,
     /// How many plugins use it: with `per_listener_settings` the broker may load the plugin once per listener.
     users: usize,
     connections: HashMap<usize, Entry>,
@@ -46,8 +49,10 @@ pub fn install() -> bool {
             return true;
         }
         let Some(openssl) = OpenSsl::look_up() else { return false };
-        let Some(index) = openssl.watch_connections(on_made, on_freed) else { return false };
-        *registry = Some(Registry { openssl, index, users: 1, connections: HashMap::new(), next_generation: 1 });
+        let Some(index) = openssl.watch(Watched::Connections, on_made, Some(on_freed)) else { return false };
+        let Some(context_index) = openssl.watch(Watched::Contexts, on_context_made, None) else { return false };
+        let connections = HashMap::new();
+        *registry = Some(Registry { openssl, index, context_index, users: 1, connections, next_generation: 1 });
         true
     })
     .unwrap_or(false)
@@ -59,7 +64,8 @@ pub fn uninstall() {
         if let Some(known) = registry {
             known.users -= 1;
             if known.users == 0 {
-                known.openssl.stop_watching(known.index);
+                known.openssl.stop_watching(Watched::Connections, known.index);
+                known.openssl.stop_watching(Watched::Contexts, known.context_index);
                 *registry = None;
             }
         }
@@ -111,12 +117,22 @@ fn with_cell<T>(body: impl FnOnce(&mut Option<Registry>) -> T) -> Option<T> {
     REGISTRY.try_with(|registry| registry.try_borrow_mut().ok().map(|mut registry| body(&mut registry))).ok()?
 }
 
+unsafe extern "C" fn on_context_made(
+    context: *mut c_void,
+    _: *mut c_void,
+    _: *mut c_void,
+    _: c_int,
+    _: c_long,
+    _: *mut c_void,
+) {
+    with(|registry| registry.openssl.watch_records(context.cast(), on_record));
+}
+
 unsafe extern "C" fn on_made(ssl: *mut c_void, _: *mut c_void, _: *mut c_void, _: c_int, _: c_long, _: *mut c_void) {
     with(|registry| {
         let generation = registry.next_generation;
         registry.next_generation += 1;
         registry.connections.insert(ssl.addr(), Entry { generation, bound: None, exported: false });
-        registry.openssl.watch_records(ssl.cast(), on_record);
     });
 }
 
