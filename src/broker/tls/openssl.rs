@@ -17,8 +17,15 @@ pub(super) struct SslContext {
     opaque: [u8; 0],
 }
 
-/// `CRYPTO_EX_INDEX_SSL`
-const EX_INDEX_SSL: c_int = 0;
+/// What OpenSSL tells of being made and freed.
+#[derive(Clone, Copy)]
+pub(super) enum Watched {
+    /// `CRYPTO_EX_INDEX_SSL`
+    Connections = 0,
+    /// `CRYPTO_EX_INDEX_SSL_CTX`
+    Contexts = 1,
+}
+
 /// `SSL_CTRL_GET_EXTMS_SUPPORT`
 const CTRL_GET_EXTMS_SUPPORT: c_int = 122;
 /// `TLS1_2_VERSION`
@@ -85,36 +92,31 @@ impl OpenSsl {
         }
     }
 
-    /// Asks to be called for each `SSL` that is made and freed. The index of the extra data; `None` if refused.
-    pub(super) fn watch_connections(&self, made: ExtraDataCallback, freed: ExtraDataCallback) -> Option<c_int> {
-        self.watch(EX_INDEX_SSL, made, Some(freed))
-    }
-
-    /// The same for each `SSL_CTX` that is made.
-    pub(super) fn watch_contexts(&self, made: ExtraDataCallback) -> Option<c_int> {
-        self.watch(EX_INDEX_SSL_CTX, made, None)
-    }
-
-    fn watch(&self, class: c_int, made: ExtraDataCallback, freed: Option<ExtraDataCallback>) -> Option<c_int> {
+    /// Asks to be called for each `SSL`, or each `SSL_CTX`, that is made and freed. The index of the extra data; `None` if
+    /// refused.
+    pub(super) fn watch(
+        &self,
+        what: Watched,
+        made: ExtraDataCallback,
+        freed: Option<ExtraDataCallback>,
+    ) -> Option<c_int> {
         // SAFETY: both callbacks have the documented type and stay in memory.
-        let index = unsafe { (self.get_ex_new_index)(class, 0, ptr::null_mut(), Some(made), ptr::null_mut(), freed) };
+        let index =
+            unsafe { (self.get_ex_new_index)(what as c_int, 0, ptr::null_mut(), Some(made), ptr::null_mut(), freed) };
         (index >= 0).then_some(index)
     }
 
-    /// Takes both back.
-    pub(super) fn stop_watching(&self, connections: c_int, contexts: c_int) {
-        // SAFETY: the indices are those that the two functions above gave.
-        unsafe {
-            (self.free_ex_index)(EX_INDEX_SSL, connections);
-            (self.free_ex_index)(EX_INDEX_SSL_CTX, contexts);
-        }
+    /// Takes that back.
+    pub(super) fn stop_watching(&self, what: Watched, index: c_int) {
+        // SAFETY: the index is one that `watch` gave.
+        unsafe { (self.free_ex_index)(what as c_int, index) };
     }
 
     /// Has `callback` called for each record of the connections that are made from this context from now on.
     ///
     /// The context may be one that is just being made: this sets a field of it and nothing else. The same cannot be done
     /// with a connection that is just being made: from OpenSSL 3.2 on, it has no method yet that could be asked.
-    pub(super) fn watch_records_of_context(&self, context: *mut SslContext, callback: MessageCallback) {
+    pub(super) fn watch_records(&self, context: *mut SslContext, callback: MessageCallback) {
         // SAFETY: the context is alive (see above), and the callback stays in memory.
         unsafe { (self.context_set_message_callback)(context, Some(callback)) };
     }
