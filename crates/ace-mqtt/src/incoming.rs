@@ -9,6 +9,7 @@ use mqtt_protocol_core::mqtt::{
 };
 
 use crate::{
+    error::Error,
     message::{Message, Qos},
     reason::{Reason, Version},
 };
@@ -80,6 +81,13 @@ pub(crate) struct Connack {
     pub(crate) maximum_packet_size: Option<u32>,
     pub(crate) maximum_qos: Option<u8>,
     pub(crate) retain_available: bool,
+}
+
+impl Connack {
+    /// The error that a refusing CONNACK is.
+    pub(crate) fn refusal(self) -> Error {
+        Error::Refused { reason: self.reason, detail: self.detail, as_hint: self.as_hint }
+    }
 }
 
 /// PUBACK, PUBREC and PUBCOMP.

@@ -53,7 +53,7 @@ pub(crate) struct Cli {
 #[derive(Args)]
 pub(crate) struct Help {
     /// Show this help
-    #[arg(long, action = clap::ArgAction::HelpLong, global = true)]
+    #[arg(long, action = clap::ArgAction::HelpLong, global = true, display_order = 1000)]
     help: Option<bool>,
 }
 
