@@ -47,7 +47,7 @@ pub enum KeyError {
     #[error("a private key is needed, and this key is public")]
     PrivateMissing,
     /// The key's type, `alg`, `use` or `key_ops` does not allow what it was asked to do.
-    #[error("the key cannot be used with {0}")]
+    #[error("the key cannot be used for {0}")]
     Unfit(&'static str),
     /// The cryptographic library failed to sign or encrypt.
     #[error("the cryptographic operation failed")]

@@ -1,14 +1,16 @@
 //! The broker's side of a proof: the key that a token is bound to.
 
+use std::sync::Arc;
+
 use crate::Refusal;
 use crate::jose::signature::{self, SignatureFault};
 use crate::jose::{Algorithm, Jwk, KeyError, KeyType};
 
 /// The key that a token is bound to (RFC 7800 §3): the public half of a client's key, or a symmetric key
-/// shared with it.
+/// shared with it. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct ConfirmationKey {
-    key: Jwk,
+    key: Arc<Jwk>,
     algorithm: Algorithm,
 }
 
@@ -19,10 +21,10 @@ impl ConfirmationKey {
     /// [`KeyError::Unfit`] for an RSA key, for a private key, and for one that is meant for something else.
     pub fn from_jwk(key: &Jwk) -> Result<Self, KeyError> {
         if key.is_private() {
-            return Err(KeyError::Unfit("the checking of proofs, being private"));
+            return Err(KeyError::Unfit("checking proofs, as it is private"));
         }
         let algorithm = super::proof_algorithm(key, "verify")?;
-        Ok(Self { key: key.clone(), algorithm })
+        Ok(Self { key: Arc::new(key.clone()), algorithm })
     }
 
     /// Checks a proof over `message`. MACs are compared in constant time.
@@ -54,7 +56,7 @@ impl ConfirmationKey {
 
     /// The kind of key.
     #[must_use]
-    pub const fn key_type(&self) -> KeyType {
+    pub fn key_type(&self) -> KeyType {
         self.key.key_type()
     }
 
