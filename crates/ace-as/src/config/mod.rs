@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub use error::ConfigError;
 pub use signing_key::SigningKey;
 
+use ace_profile::limits;
+
 use crate::policy::{Audience, Client, ResourceServer};
 
 /// What the server needs to know, checked.
@@ -69,6 +71,14 @@ pub(crate) fn check_issuer(text: &str) -> Result<(), String> {
     let unfit = |character: char| character.is_control() || "?# ".contains(character);
     if host.is_empty() || host.starts_with('/') || text.contains(unfit) {
         return Err("issuer is not an https URL without query and fragment".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a text can be a name. Names end up in tokens, logs and the broker's user names.
+pub(crate) fn check_name(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > limits::SUBJECT_BYTES || text.contains(char::is_control) {
+        return Err(format!("a name has 1 to {} bytes and no control characters", limits::SUBJECT_BYTES));
     }
     Ok(())
 }

@@ -275,13 +275,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Names end up in tokens, logs and the broker's user names: no control characters, not empty, not endless.
     fn name(&self, name: &Spanned<String>) -> Result<String, ConfigError> {
-        let text = name.get_ref();
-        if text.is_empty() || text.len() > ace_profile::limits::SUBJECT_BYTES || text.chars().any(char::is_control) {
-            return Err(self.wrong(name, "a name has 1 to 256 bytes and no control characters"));
-        }
-        Ok(text.clone())
+        super::check_name(name.get_ref()).map_err(|reason| self.wrong(name, reason))?;
+        Ok(name.get_ref().clone())
     }
 
     fn token_format(&self, format: Option<&Spanned<String>>) -> Result<Option<TokenFormat>, ConfigError> {

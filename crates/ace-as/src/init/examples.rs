@@ -153,7 +153,7 @@ fn mosquitto_conf(options: &Options, certificate: &str, key: &str, ace_toml: &st
     // Certified for other hosts means that others are to connect.
     let bind = if options.hosts.is_empty() { " localhost" } else { "" };
     let user = if owner_is_root {
-        "\n# These files belong to root. For more than a trial, give them to the broker's own user and drop this line.\nuser root\n"
+        "\n# These files belong to root. For more than a trial, give them to the broker's own user and drop this.\nuser root\n"
     } else {
         ""
     };

@@ -11,7 +11,7 @@ mod pki;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use client_spec::ClientSpec;
 pub use keys::SigningAlgorithm;
@@ -153,11 +153,9 @@ fn check(options: &Options, clients: &[ClientSpec]) -> Result<(), InitError> {
     }
     options.issuer.as_deref().map_or(Ok(()), crate::config::check_issuer).map_err(InitError::Option)?;
     crate::config::check_lifetime(&options.token_lifetime).map_err(InitError::Option)?;
-    if options.audience.is_empty() || options.audience.chars().any(char::is_control) {
-        return Err(InitError::Option("the audience is empty or has control characters".to_owned()));
-    }
-    let absolute = Path::new("/").join(&options.plugin);
-    if absolute.to_str().is_none_or(|path| path.chars().any(char::is_control)) {
+    crate::config::check_name(&options.audience)
+        .map_err(|reason| InitError::Option(format!("the audience: {reason}")))?;
+    if options.plugin.to_str().is_none_or(|path| path.chars().any(char::is_control)) {
         return Err(InitError::Option("the plugin's path is not plain text".to_owned()));
     }
     Ok(())

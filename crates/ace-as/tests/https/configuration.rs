@@ -120,3 +120,37 @@ fn what_is_unwise_is_warned_about() {
     assert!(warnings.contains("\"sensor\"") && warnings.contains("signing-key.jwk"), "{warnings}");
     assert!(!warnings.contains("short\""), "{warnings}");
 }
+
+#[test]
+fn the_examples_are_good() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut count = 0;
+    for entry in fs::read_dir(examples).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        init::init(&Options::new(folder.path())).unwrap();
+        for secret in text.lines().filter_map(|line| line.strip_prefix("secret_file = ")) {
+            let name = secret.trim_matches('"');
+            fs::copy(folder.path().join("sensor.secret"), folder.path().join("copy")).unwrap();
+            fs::rename(folder.path().join("copy"), folder.path().join(name)).unwrap();
+        }
+        let path = folder.path().join("as.toml");
+        fs::write(&path, text).unwrap();
+        assert_eq!(Config::load(&path).unwrap().warnings, Vec::<String>::new());
+        count += 1;
+    }
+    assert_eq!(count, 2);
+}
+
+/// The table of keys in the README has every key that there is, by the reader's own account of them.
+#[test]
+fn the_readme_knows_every_key() {
+    let readme = fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for table in ["[tls]", "[[audience]]", "[[resource_server]]", "[[client]]"] {
+        let (_, reason) = mistake(&format!("{table}\n"), &format!("{table}\nsurprise = 1\n"));
+        let (_, known) = reason.split_once("expected").unwrap_or_else(|| panic!("{reason}"));
+        for key in known.split('`').skip(1).step_by(2) {
+            assert!(readme.contains(&format!("`{key}`")), "{key} of {table}");
+        }
+    }
+}

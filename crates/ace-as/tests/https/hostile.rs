@@ -31,7 +31,8 @@ fn bodies_are_bounded() {
     assert!(trial.raw(endless.as_bytes(), PATIENCE).starts_with("HTTP/1.1 413 "));
 
     let chunked = format!(
-        "POST /token HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {FORM}\r\ntransfer-encoding: chunked\r\n\r\n\
+        "POST /token HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: {FORM}\r\ntransfer-encoding: chunked\r\n\r\n\
          20000\r\n{}\r\n0\r\n\r\n",
         "x".repeat(0x20000)
     );

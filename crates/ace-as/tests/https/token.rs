@@ -3,10 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ace_as::init::SigningAlgorithm;
-use ace_profile::jose::{JwkSet, jws};
+use ace_profile::Timestamp;
+use ace_profile::jose::{Jwk, JwkSet};
+use ace_profile::proof::ProofKey;
+use ace_profile::random::SystemRandom;
+use ace_profile::token::{AuthorizationServer, Confirmation, Policy, Validator};
 use serde_json::{Value, json};
 
-use crate::trial::{ACE_JSON, FORM, GATEWAY_SECRET, Trial, encode, scope};
+use crate::trial::{ACE_JSON, Answer, FORM, GATEWAY_SECRET, Trial, encode, scope};
 use crate::verify;
 
 /// The public keys of RFC 8037 appendix A.2 and RFC 7517 appendix A.1.
@@ -93,18 +97,41 @@ fn tokens_are_signed_with_es256_too() {
     assert_eq!(claims["sub"], "sensor");
 }
 
+/// What the plugin does with the keys that `init` gives the broker, and what the client does with its own.
 #[test]
-fn the_broker_can_check_tokens_with_the_keys_that_init_gives_it() {
-    let trial = Trial::start();
-    let keys = JwkSet::from_json(&trial.read("as-jwks.json")).unwrap();
-    let answer = trial.sensor(&[]);
-    let token = jws::Jws::parse(answer.token()).unwrap();
-    let kid = token.header().kid.clone().unwrap();
-    let key = keys.with_kid(&kid).next().unwrap();
-    let claims: Value = serde_json::from_slice(&token.verify(key).unwrap()).unwrap();
-    let encrypted = claims["cnf"]["jwe"].as_str().unwrap();
-    let opened = ace_profile::jose::jwe::decrypt(encrypted, &keys).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&opened).unwrap(), answer.json["cnf"]["jwk"]);
+fn the_broker_takes_the_tokens_and_their_proofs() {
+    for signing in [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256] {
+        let trial = Trial::start_signing(signing);
+        let server = AuthorizationServer {
+            issuer: "https://localhost:8443".to_owned(),
+            keys: JwkSet::from_json(&trial.read("as-jwks.json")).unwrap(),
+            algorithms: None,
+        };
+        let policy = Policy { audience: vec!["broker.example".to_owned()], ..Policy::default() };
+        let validator = Validator::new(vec![server], JwkSet::default(), policy);
+
+        let own = [Jwk::generate_ed25519(&mut SystemRandom).unwrap(), Jwk::generate_p256(&mut SystemRandom).unwrap()];
+        let mut pairs: Vec<(Answer, Jwk)> = own
+            .into_iter()
+            .map(|key| {
+                let req_cnf = json!({ "jwk": key.public_value() }).to_string();
+                (trial.sensor(&[("req_cnf", &req_cnf)]), key)
+            })
+            .collect();
+        let symmetric = trial.sensor(&[]);
+        let key = Jwk::from_value(&symmetric.json["cnf"]["jwk"]).unwrap();
+        pairs.push((symmetric, key));
+
+        for (answer, key) in pairs {
+            let found = validator.validate(answer.token(), Timestamp::from_system_time(SystemTime::now())).unwrap();
+            assert_eq!(found.subject.as_deref(), Some("sensor"));
+            assert_eq!(found.scope.to_aif_value(), json!([["sensors/#", ["pub"]]]));
+            let Confirmation::Key(confirmation) = found.confirmation else { panic!("a bearer token") };
+            let proof = ProofKey::from_jwk(&key).unwrap().prove(b"message").unwrap();
+            confirmation.verify(b"message", &proof).unwrap();
+            confirmation.verify(b"another", &proof).unwrap_err();
+        }
+    }
 }
 
 #[test]

@@ -244,7 +244,10 @@ pub(crate) fn agent(ca: &Path) -> ureq::Agent {
 
 fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let body = response.body_mut().read_to_string().unwrap();
-    let json = serde_json::from_str(&body).unwrap_or(Value::Null);
+    let json: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+    // RFC 6749 §5.2 says which characters a description may have.
+    let plain = |character: char| matches!(character, ' '..='~') && !['"', '\\'].contains(&character);
+    assert!(json["error_description"].as_str().unwrap_or_default().chars().all(plain), "{json}");
     Answer { status: response.status().as_u16(), json, headers: response.headers().clone() }
 }
 
