@@ -7,6 +7,49 @@
 //!
 //! Every input that comes over the network is hostile until proved otherwise. Each refusal is a
 //! [`Refusal`], a typed reason that is safe to log: it never carries a token, a key or a MAC.
+//!
+//! # One token's way
+//! ```
+//! use ace_profile::connect::AuthenticationData;
+//! use ace_profile::jose::{Algorithm, Jwk, JwkSet, jws};
+//! use ace_profile::proof::{EXPORTER_BYTES, ProofKey};
+//! use ace_profile::random::SystemRandom;
+//! use ace_profile::scope::Matcher;
+//! use ace_profile::token::{AuthorizationServer, Policy, Validator};
+//! use ace_profile::Timestamp;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The authorization server binds a token to the client's public key.
+//! let server_key = Jwk::generate_ed25519(&mut SystemRandom)?.with_kid("as-1");
+//! let client_key = Jwk::generate_p256(&mut SystemRandom)?;
+//! let claims = serde_json::json!({
+//!     "iss": "https://as.example", "sub": "device-7", "aud": "broker.example", "exp": 1_700_000_600,
+//!     "cnf": {"jwk": client_key.public_value()},
+//!     "scope": [["sensors/#", ["pub"]]],
+//! });
+//! let token = jws::sign(claims.to_string().as_bytes(), &server_key, Algorithm::EdDsa, Some("JWT"))?;
+//!
+//! // The client proves its key over bytes that both sides export from the TLS session.
+//! let exported = [7; EXPORTER_BYTES];
+//! let proof = ProofKey::from_jwk(&client_key)?.prove(&exported)?;
+//! let data = AuthenticationData::WithProof { token: &token, proof: &proof }.encode()?;
+//!
+//! // The broker knows the server's public key, and judges.
+//! let server = AuthorizationServer {
+//!     issuer: "https://as.example".to_owned(),
+//!     keys: server_key.to_public().into_iter().collect::<JwkSet>(),
+//!     algorithms: None,
+//! };
+//! let policy = Policy { audience: vec!["broker.example".to_owned()], ..Policy::default() };
+//! let validator = Validator::new(vec![server], JwkSet::default(), policy);
+//!
+//! let AuthenticationData::WithProof { token, proof } = AuthenticationData::parse(&data)? else { unreachable!() };
+//! let valid = validator.validate(token, Timestamp::from_unix_seconds(1_700_000_000))?;
+//! valid.key().ok_or("a bearer token")?.verify(&exported, proof)?;
+//! assert!(Matcher::new(&valid.scope).may_publish(b"sensors/7/temperature"));
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod base64url;
