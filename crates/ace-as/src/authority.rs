@@ -19,8 +19,7 @@ impl Authority {
     }
 
     /// The opaque tokens. Held for lookups only, never while waiting. A panic elsewhere cannot leave them half
-    /// changed in a way that
-    /// would let a token live longer, so a poisoned lock is used all the same.
+    /// changed in a way that would let a token live longer, so a poisoned lock is used all the same.
     pub(crate) fn references(&self) -> MutexGuard<'_, References> {
         self.references.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -27,7 +27,8 @@ Examples:
 
   Clients of your own. Each is ID:PUBLISH:SUBSCRIBE, where the latter two are topic filters
   separated by commas, or nothing:
-    ace-as init trial --client 'lamp:lamps/1/state:lamps/1/set' --client 'remote:lamps/+/set:lamps/#'
+    ace-as init trial --client 'lamp:lamps/1/state:lamps/1/set' \\
+                      --client 'remote:lamps/+/set:lamps/#'
 
   A broker on another machine, and tokens that live for five minutes:
     ace-as init trial --host broker.lan --host 192.168.1.20 --token-lifetime 5m";
@@ -35,8 +36,7 @@ Examples:
 /// A small OAuth 2.0 / ACE authorization server for MQTT
 ///
 /// It gives access tokens bound to a key (RFC 9431, RFC 9200) to clients that it knows, with the scope that its
-/// configuration allows them,
-/// over HTTPS: POST /token, POST /introspect, GET /jwks.json.
+/// configuration allows them, over HTTPS: POST /token, POST /introspect, GET /jwks.json.
 #[derive(Debug, Parser)]
 #[command(name = "ace-as", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {

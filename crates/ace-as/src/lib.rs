@@ -1,8 +1,7 @@
 //! A small OAuth 2.0 / ACE authorization server for MQTT (RFC 6749, RFC 9200, RFC 9201, RFC 9431).
 //!
 //! It gives clients that prove who they are by a secret access tokens bound to a key, with the scope that one TOML
-//! file allows them, and answers
-//! brokers that ask what a token says. Library half of the program `ace-as`:
+//! file allows them, and answers brokers that ask what a token says. Library half of the program `ace-as`:
 //!
 //! ```no_run
 //! use ace_as::{Config, Level, Log, Server};

@@ -60,16 +60,23 @@ fn describe(trial: &TrialSet, out: &mut impl io::Write) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().display().to_string();
         writeln!(out, "  {name:<22} {purpose}")?;
     }
-    writeln!(out, "\nNext:\n  ace-as serve --config {folder}/as.toml\n  mosquitto -c {folder}/mosquitto.conf")?;
-    if let Some(client) = trial.clients.first() {
-        let id = client.id();
-        let issuer = trial.issuer.trim_end_matches('/');
-        writeln!(
-            out,
-            "  curl --cacert {folder}/ca-cert.pem --user \"{id}:$(cat {folder}/{})\" \\",
-            client.secret_file()
-        )?;
-        writeln!(out, "       --data grant_type=client_credentials {issuer}/token")?;
+    writeln!(out, "\nNext, in that folder, each in a terminal of its own:")?;
+    writeln!(out, "  ace-as serve --config as.toml\n  mosquitto -c mosquitto.conf")?;
+    // Who listens first hears something.
+    let (subscribers, publishers): (Vec<_>, Vec<_>) =
+        trial.clients.iter().partition(|client| !client.subscribe().is_empty());
+    for client in subscribers.into_iter().chain(publishers) {
+        let (verb, filter, rest) = match (client.subscribe(), client.publish()) {
+            ([filter, ..], _) => ("sub", filter.clone(), ""),
+            // A topic for the filter: something in place of its wildcards.
+            ([], [filter, ..]) => ("pub", filter.replace(['#', '+'], "1"), " -m hello"),
+            ([], []) => continue,
+        };
+        let (token_url, id, secret) =
+            (format!("{}/token", trial.issuer.trim_end_matches('/')), client.id(), client.secret_file());
+        writeln!(out, "  ace-mqtt {verb} -h localhost -p 8883 --cafile ca-cert.pem -t '{filter}'{rest} \\")?;
+        writeln!(out, "      --as {token_url} --as-ca ca-cert.pem --audience '{}' --symmetric \\", trial.audience)?;
+        writeln!(out, "      --client-id {id} --client-secret-file {secret}")?;
     }
     Ok(())
 }

@@ -16,8 +16,7 @@ const KEY_BYTES: usize = 32;
 const KID_BYTES: usize = 12;
 
 /// The public key of a `req_cnf`: `{"jwk": …}`, in place or (in a form) as JSON text. Returned without private
-/// members, usage limits and the like:
-/// what a token says about a key is that it is the client's.
+/// members, usage limits and the like: what a token says about a key is that it is the client's.
 pub(crate) fn from_request(req_cnf: &Value) -> Result<Value, OAuthError> {
     let malformed = || OAuthError::invalid_request("req_cnf is not of the form {jwk: a public JWK}");
     let confirmation = match req_cnf.as_str() {

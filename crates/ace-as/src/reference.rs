@@ -7,8 +7,7 @@ use aws_lc_rs::digest;
 use crate::grant::Grant;
 
 /// How many opaque tokens a client may hold at a time; one more ends its oldest. With the number of clients fixed by
-/// the
-/// configuration, this bounds the memory.
+/// the configuration, this bounds the memory.
 const PER_CLIENT: usize = 64;
 
 /// A token's SHA-256 digest. Tokens are looked up by it, so that neither a memory dump nor the time a look-up takes

@@ -1,6 +1,5 @@
 //! `ace-as init`: everything that a trial needs, in one folder: a CA, certificates, keys, secrets, and the
-//! configuration of this server and of
-//! a broker that trusts it.
+//! configuration of this server and of a broker that trusts it.
 
 mod client_spec;
 mod examples;
@@ -103,6 +102,8 @@ pub struct TrialSet {
     pub clients: Vec<ClientSpec>,
     /// The issuer.
     pub issuer: String,
+    /// The broker's name in tokens.
+    pub audience: String,
 }
 
 /// Makes a trial set.
@@ -137,7 +138,7 @@ pub fn init(options: &Options) -> Result<TrialSet, InitError> {
         }
     }
     let written = files.write(options.force)?;
-    Ok(TrialSet { folder, files: written, clients, issuer })
+    Ok(TrialSet { folder, files: written, clients, issuer, audience: options.audience.clone() })
 }
 
 /// Whether the options make sense, before anything is written. What becomes part of `as.toml` is checked once more by
