@@ -70,3 +70,55 @@ impl fmt::Debug for SigningKey {
         write!(f, "SigningKey({:?})", self.public)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ace_profile::random::SystemRandom;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_key_signs_with_its_algorithm() {
+        let rsa = Jwk::generate_rsa(2048).unwrap();
+        for (key, algorithm) in [
+            (Jwk::generate_ed25519(&mut SystemRandom).unwrap(), Algorithm::EdDsa),
+            (Jwk::generate_p256(&mut SystemRandom).unwrap(), Algorithm::Es256),
+            (rsa.clone(), Algorithm::Rs256),
+            (rsa.with_algorithm("PS256"), Algorithm::Ps256),
+        ] {
+            let thumbprint = key.thumbprint();
+            let signing = SigningKey::new(key).unwrap();
+            assert_eq!(signing.algorithm(), algorithm);
+            let token = signing.sign(b"{}").unwrap();
+            assert_eq!(signing.verify(&token).as_deref(), Some(&b"{}"[..]));
+            let published = &signing.public_jwks()["keys"][0];
+            assert_eq!(published["kid"], thumbprint);
+            assert_eq!(published["alg"], algorithm.name());
+            assert_eq!(published["use"], "sig");
+            assert!(published.get("d").is_none() && published.get("p").is_none());
+        }
+    }
+
+    #[test]
+    fn tokens_of_other_keys_are_not_ours() {
+        let key = || SigningKey::new(Jwk::generate_ed25519(&mut SystemRandom).unwrap().with_kid("same")).unwrap();
+        let (ours, other) = (key(), key());
+        assert_eq!(ours.verify(&other.sign(b"{}").unwrap()), None);
+        assert_eq!(ours.verify("e30.e30."), None);
+    }
+
+    #[test]
+    fn what_cannot_sign_is_refused() {
+        let key = Jwk::generate_ed25519(&mut SystemRandom).unwrap();
+        for (key, words) in [
+            (Jwk::generate_symmetric(32, &mut SystemRandom).unwrap(), "symmetric"),
+            (key.to_public().unwrap(), "private half"),
+            (key.clone().with_algorithm("ES256"), "ES256"),
+            (key.clone().with_algorithm("ECDH-ES"), "alg"),
+            (key.with_use("enc"), "EdDSA"),
+        ] {
+            let reason = SigningKey::new(key).unwrap_err();
+            assert!(reason.contains(words), "{reason}");
+        }
+    }
+}
