@@ -33,6 +33,8 @@ pub struct Plugin {
     pub(crate) replays: RefCell<ReplayCache>,
     /// Clients to be disconnected at the next occasion.
     pub(crate) endings: RefCell<Vec<ClientKey>>,
+    /// Whether the broker has just read its configuration again, and may be asking about clients that are connected.
+    pub(crate) rechecking: Cell<bool>,
     /// Counts the turns of the broker's loop, as far as it lets us see them.
     pub(crate) turn: Cell<u64>,
 }
@@ -41,12 +43,6 @@ impl Plugin {
     /// The configuration in force.
     pub(crate) fn configuration(&self) -> Rc<Configuration> {
         Rc::clone(&self.configuration.borrow())
-    }
-
-    /// As [`Self::configuration`], without counting: for the hot path.
-    #[inline]
-    pub(crate) fn with_configuration<T>(&self, body: impl FnOnce(&Configuration) -> T) -> T {
-        body(&self.configuration.borrow())
     }
 }
 
@@ -69,12 +65,14 @@ impl Handler for Plugin {
             challenges: RefCell::default(),
             replays: RefCell::new(replays),
             endings: RefCell::default(),
+            rechecking: Cell::new(false),
             turn: Cell::new(0),
         })
     }
 
     /// Reads the configuration again. If it is broken, the old one stays in force.
     fn reload(&self, options: &Options) {
+        self.rechecking.set(true);
         if let Ok(path) = config_file(options) {
             *self.config_file.borrow_mut() = path;
         }

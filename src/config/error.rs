@@ -22,13 +22,19 @@ impl ConfigError {
         Self { path: path.into(), line: None, reason: reason.to_string() }
     }
 
-    /// A mistake at a place in the file's text, told by its offset in bytes.
+    /// A mistake at a place in the file's text, told by its offset in bytes. The line stands behind the reason: there are
+    /// no secrets in a configuration file, they are in files of their own.
     pub(super) fn at(path: &Path, text: &str, offset: usize, reason: impl fmt::Display) -> Self {
         let before = text.get(..offset).unwrap_or(text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        Self { line: Some(line), ..Self::new(path, reason) }
+        let number = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let line: String = text.lines().nth(number - 1).unwrap_or_default().trim().chars().take(LINE_SHOWN).collect();
+        let reason = if line.is_empty() { reason.to_string() } else { format!("{reason} (in: {line})") };
+        Self { path: path.into(), line: Some(number), reason }
     }
 }
+
+/// How many characters of a line are shown.
+const LINE_SHOWN: usize = 80;
 
 /// `:12`, or nothing.
 struct Line(Option<usize>);

@@ -247,7 +247,7 @@ mod tests {
         let with = |more: &str| format!("audience = \"broker\"\n{SERVER}{more}");
         for (text, line, reason) in [
             (String::from("audience = \n"), Some(1), ""),
-            (String::from(SERVER), None, "audience"),
+            (String::from(SERVER), Some(1), "audience"),
             (String::from("audience = \"broker\"\n"), None, "no [[authorization_server]]"),
             (format!("audience = []\n{SERVER}"), Some(1), "must name this broker"),
             (format!("audience = 7\n{SERVER}"), Some(1), "a text or a list of texts"),

@@ -14,9 +14,8 @@ impl Plugin {
             drop(sessions);
             return self.unknown_client(event);
         };
-        let decision = self.with_configuration(|now_in_force| {
-            session.decide(&now_in_force.public, event.access, event.topic, clock::now())
-        });
+        let now = clock::now_as_seen_from(session.expires());
+        let decision = session.decide(&self.configuration.borrow().public, event.access, event.topic, now);
         drop(sessions);
         match decision {
             Decision::Allow => Verdict::Allow,

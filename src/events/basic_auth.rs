@@ -14,7 +14,33 @@ use crate::session::Rights;
 
 impl Plugin {
     pub(crate) fn on_basic_auth(&self, event: &BasicAuth<'_>) -> Verdict {
+        if let Some(verdict) = self.recheck(&event.client) {
+            return verdict;
+        }
         self.verdict(&event.client, self.judge_credentials(event))
+    }
+
+    /// When the broker has read its configuration again, it asks about each client that is connected, with the user name
+    /// that we gave it. Those keep what they have: their rights end with their tokens.
+    fn recheck(&self, client: &Client<'_>) -> Option<Verdict> {
+        if !self.rechecking.get() {
+            return None;
+        }
+        let configuration = self.configuration();
+        let sessions = self.sessions.borrow();
+        let session = sessions.of(client)?;
+        // A client that connects just now, at the address of one that has gone, must not pass for it.
+        let is_there =
+            session.phase.is_connected() && session.connection.is_none_or(|connection| connection.is_alive());
+        if !is_there {
+            return None;
+        }
+        Some(match &session.rights {
+            Rights::Token(_) => Verdict::Allow,
+            Rights::Public if configuration.allow_anonymous => Verdict::Allow,
+            Rights::Foreign if configuration.other_clients == OtherClients::Defer => Verdict::Defer,
+            Rights::Public | Rights::Foreign => Verdict::RefuseClient,
+        })
     }
 
     fn judge_credentials(&self, event: &BasicAuth<'_>) -> Result<Verdict, Refused> {

@@ -22,6 +22,7 @@ struct Ending {
 impl Plugin {
     pub(crate) fn on_tick(&self, now: Timestamp) {
         self.turn.set(self.turn.get().wrapping_add(1));
+        self.rechecking.set(false);
         self.end_expired(now);
         for ending in self.take_endings() {
             self.end(ending);

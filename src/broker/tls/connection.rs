@@ -69,6 +69,12 @@ impl Connection {
         with_connection(self.address, self.generation, |openssl, ssl, _| openssl.write(ssl, packet)).unwrap_or(false)
     }
 
+    /// Whether the connection is still there. While it is, the broker's client behind it is, too.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        with_connection(self.address, self.generation, |_, _, _| ()).is_some()
+    }
+
     /// Whether this is still the same connection as another.
     #[must_use]
     pub const fn is_same(&self, other: &Self) -> bool {
@@ -85,5 +91,6 @@ mod tests {
         let gone = Connection::new(0x1000, 7);
         assert_eq!(gone.export(), Err(ExporterError::Gone));
         assert!(!gone.send(b"\xe0\x00"));
+        assert!(!gone.is_alive());
     }
 }
