@@ -125,7 +125,7 @@ fn get_token(stage: &Stage, authorization_server: &Running, who: &str, filters: 
     let ended = stage.run(command, who)?;
     ensure!(ended.status.success(), "{who} got no token: {}", ended.status);
     ensure!(stage.file(&format!("{who}.credentials")).is_file(), "{who} saved no token");
-    Screen::said("ace-as", &stage.log_line(authorization_server, before, &[who])?);
+    Screen::said("ace-as", &stage.log_line(authorization_server, before, &[&format!("client=\"{who}\""), "granted"])?);
     Ok(())
 }
 
@@ -192,7 +192,7 @@ fn steal(stage: &Stage, mosquitto: &Running) -> Result<()> {
 /// The token in a file that `ace-mqtt token --out` has written.
 fn token_in(credentials: &str) -> Result<String> {
     let file: serde_json::Value = serde_json::from_str(credentials).context("the credentials are not JSON")?;
-    let token = file.get("token").or_else(|| file.get("access_token")).and_then(serde_json::Value::as_str);
+    let token = file.get("access_token").and_then(serde_json::Value::as_str);
     Ok(token.context("there is no token in the credentials")?.to_owned())
 }
 
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_token_is_found_in_the_credentials() {
-        assert_eq!(token_in(r#"{"token":"a.b.c","key":{}}"#).unwrap(), "a.b.c");
+        assert_eq!(token_in(r#"{"access_token":"a.b.c","key":{}}"#).unwrap(), "a.b.c");
         assert!(token_in("{}").is_err());
         assert!(token_in("a.b.c").is_err());
     }
