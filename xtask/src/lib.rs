@@ -3,6 +3,7 @@
 pub mod abi;
 pub mod bindings;
 pub mod brokers;
+pub mod cargo;
 pub mod conformance;
 pub mod demo;
 pub mod deny;

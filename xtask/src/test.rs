@@ -1,19 +1,15 @@
 //! `cargo xtask test`: every test of the project, quick ones first.
 
-use std::env;
 use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::brokers::{self, Broker};
 use crate::conformance::{self, Document};
-use crate::{abi, bindings, paths, process, setup};
+use crate::{abi, bindings, cargo, paths, process, setup};
 
-/// The root package: the plugin.
-const PLUGIN: &str = "mosquitto-ace";
-/// Its test program that runs real brokers.
+/// The plugin's test program that runs real brokers.
 const BROKER_SUITE: &str = "broker";
 
 /// What is to be tested.
@@ -47,20 +43,21 @@ impl Choice {
 pub fn run(choice: &Choice) -> Result<()> {
     let wanted = brokers::releases_named(&choice.brokers)?;
     setup::ensure(setup::TEST)?;
-    let mut progress = Progress::of(if choice.quick { 4 } else { 7 });
+    let mut progress = Progress::of(if choice.quick { 5 } else { 8 });
 
-    progress.step("protocol, authorization server, client, xtask", || {
-        process::run(cargo(&["test", "--quiet", "--workspace", "--exclude", PLUGIN]).args(filter(choice)))
+    progress.step("unit tests of every crate", || {
+        process::run(cargo::test().args(["--lib", "--bins"]).args(filter(choice)))
     })?;
-    progress.step("the plugin, release build", build_plugin)?;
-    progress.step("the plugin's own tests", || plugin_tests(choice))?;
     progress.step("bindings are those of the header", || bindings::make(true))?;
+    progress.step("release build", cargo::build_release)?;
+    progress.step("integration tests without brokers", || integration_tests(choice))?;
+    progress.step("examples in the documentation", || process::run(cargo::test().arg("--doc").args(filter(choice))))?;
     if choice.quick {
         println!("all quick tests passed; no broker was started");
         return Ok(());
     }
     let mut tested: Vec<Broker> = Vec::new();
-    progress.step("real brokers", || {
+    progress.step("brokers from Debian's packages", || {
         tested = brokers::of_releases(&brokers::fetch(&wanted, false, None)?, &wanted);
         for broker in &tested {
             println!("{} is Debian's {} of {}", broker.version, broker.debian_version, broker.suite);
@@ -68,39 +65,18 @@ pub fn run(choice: &Choice) -> Result<()> {
         Ok(())
     })?;
     progress.step("the header describes the brokers", || abi::check(&tested))?;
-    progress.step("the plugin in the brokers", || broker_suite(choice, &tested))?;
-    Ok(())
+    progress.step("the plugin in the brokers", || broker_suite(choice, &tested))
 }
 
-/// Builds the plugin as operators build it.
-///
-/// # Errors
-/// It does not compile.
-pub fn build_plugin() -> Result<()> {
-    process::run(&mut cargo(&["build", "--quiet", "--release", "--package", PLUGIN]))
-}
-
-fn plugin_tests(choice: &Choice) -> Result<()> {
-    let mut command = cargo(&["test", "--quiet", "--package", PLUGIN, "--lib"]);
-    for name in test_programs()?.iter().filter(|name| *name != BROKER_SUITE) {
+fn integration_tests(choice: &Choice) -> Result<()> {
+    let names: Vec<String> = cargo::integration_tests()?.into_iter().filter(|name| name != BROKER_SUITE).collect();
+    // Without a name cargo would run everything, the broker suite included.
+    ensure!(!names.is_empty(), "cargo knows of no integration test");
+    let mut command = cargo::test();
+    for name in &names {
         command.args(["--test", name]);
     }
     process::run(command.args(filter(choice)).env("ACE_PLUGIN", paths::plugin()))
-}
-
-/// The names of the plugin's test programs.
-fn test_programs() -> Result<Vec<String>> {
-    let text = process::output_of(&mut cargo(&["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo's metadata is not JSON")?;
-    let array = |value: &serde_json::Value, name: &str| value.get(name).and_then(serde_json::Value::as_array).cloned();
-    let packages = array(&metadata, "packages").unwrap_or_default();
-    let package = packages.iter().find(|package| package.get("name").is_some_and(|name| name == PLUGIN));
-    let targets = package.and_then(|package| array(package, "targets")).context("cargo does not know the plugin")?;
-    let tests = targets
-        .iter()
-        .filter(|target| array(target, "kind").unwrap_or_default().iter().any(|kind| kind == "test"))
-        .filter_map(|target| target.get("name")?.as_str().map(str::to_owned));
-    Ok(tests.collect())
 }
 
 fn broker_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
@@ -113,8 +89,12 @@ fn broker_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
     if results.exists() {
         fs::remove_file(&results).with_context(|| format!("cannot remove {}", results.display()))?;
     }
-    let mut command = cargo(&["test", "--quiet", "--package", PLUGIN, "--test", BROKER_SUITE]);
-    command.args(filter(choice)).env("ACE_BROKERS", &list).env("ACE_PLUGIN", paths::plugin());
+    let mut command = cargo::test();
+    command
+        .args(["--test", BROKER_SUITE])
+        .args(filter(choice))
+        .env("ACE_BROKERS", &list)
+        .env("ACE_PLUGIN", paths::plugin());
     let suite = process::run(&mut command);
     if suite.is_err() && !results.exists() {
         return suite;
@@ -127,13 +107,6 @@ fn broker_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
 /// Arguments that choose tests by name, for every test program alike.
 fn filter(choice: &Choice) -> Vec<&str> {
     choice.word.iter().flat_map(|word| ["--", word]).collect()
-}
-
-/// The cargo that runs us.
-fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(paths::root()).args(arguments);
-    command
 }
 
 /// Says which step is going on, and how long each took.
@@ -172,11 +145,6 @@ mod tests {
         choice.word = None;
         choice.brokers = vec!["2.1".into()];
         assert_eq!(choice.document(), Document::Leave);
-    }
-
-    #[test]
-    fn the_broker_suite_is_one_of_the_test_programs() {
-        assert!(test_programs().unwrap().iter().any(|name| name == BROKER_SUITE));
     }
 
     #[test]

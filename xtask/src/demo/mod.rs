@@ -8,7 +8,6 @@ mod screen;
 mod stage;
 
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,7 +16,7 @@ use self::child::{Interrupt, Running};
 use self::screen::Screen;
 use self::stage::{AUDIENCE, Ended, SOON, Stage, VISIT, VISITOR};
 use crate::brokers::{self, Broker};
-use crate::{paths, process, setup};
+use crate::{cargo, setup};
 
 /// `ace-mqtt` ends with this when the broker refuses the connection.
 const REFUSED: i32 = 5;
@@ -36,7 +35,7 @@ pub fn play(version: &str, keep: bool) -> Result<()> {
     setup::ensure(setup::DEMO)?;
     let wanted = brokers::releases_named(&[version.to_owned()])?;
     println!("building the plugin, the authorization server and the client");
-    process::run(&mut build())?;
+    cargo::build_release()?;
     let all = brokers::fetch(&wanted, false, None)?;
     let chosen = brokers::of_releases(&all, &wanted);
     let broker = chosen.first().context("the broker was fetched and is not there")?;
@@ -54,15 +53,6 @@ pub fn play(version: &str, keep: bool) -> Result<()> {
         println!("Everything is still in {}", stage.folder().display());
     }
     Ok(())
-}
-
-fn build() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(paths::root()).args(["build", "--release"]);
-    for package in ["mosquitto-ace", "ace-as", "ace-mqtt"] {
-        cargo.args(["--package", package]);
-    }
-    cargo
 }
 
 fn show(stage: &Stage, broker: &Broker, screen: &mut Screen) -> Result<()> {
@@ -136,6 +126,7 @@ fn exchange(stage: &Stage, mosquitto: &Running, from: &str, to: &str, topic: &st
     listen.args(["--id", to, "--credentials", &format!("{to}.credentials"), "-t", topic, "-v", "-C", "1", "-d"]);
     let mut listener = stage.start(listen, to)?;
     listener.wait_until_it_says("subscribed to", SOON)?;
+    Screen::said(to, &listener.said());
     let mut speak = stage.client("pub");
     speak.args(["--id", from, "--credentials", &format!("{from}.credentials"), "-t", topic, "-m", message, "-q", "1"]);
     let spoken = stage.run(speak, from)?;
@@ -145,7 +136,8 @@ fn exchange(stage: &Stage, mosquitto: &Running, from: &str, to: &str, topic: &st
     ensure!(status.success() && received == format!("{topic} {message}\n"), "{to} received {received:?}: {status}");
     Screen::said(to, &received);
     for who in [to, from] {
-        Screen::said("mosquitto", &stage.log_line(mosquitto, before, &["New client connected", who])?);
+        let words = ["New client connected", &format!(" as {who} ")];
+        Screen::said("mosquitto", &stage.log_line(mosquitto, before, &words)?);
     }
     Ok(())
 }
