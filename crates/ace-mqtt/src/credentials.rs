@@ -23,6 +23,7 @@ pub struct Credentials {
     key: Option<Jwk>,
     audience: Vec<String>,
     expires_at: Option<u64>,
+    broker_key: Option<Jwk>,
 }
 
 /// The form in a file.
@@ -37,6 +38,9 @@ struct Stored {
     /// Seconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
+    /// The broker's public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    broker_key: Option<serde_json::Value>,
 }
 
 impl Credentials {
@@ -57,7 +61,13 @@ impl Credentials {
         if token.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Error::Invalid("the token holds white space or control characters".to_owned()));
         }
-        Ok(Self { token: Zeroizing::new(token.to_owned()), key, audience: Vec::new(), expires_at: None })
+        Ok(Self {
+            token: Zeroizing::new(token.to_owned()),
+            key,
+            audience: Vec::new(),
+            expires_at: None,
+            broker_key: None,
+        })
     }
 
     /// The same with the audience for which the token was issued.
@@ -71,6 +81,13 @@ impl Credentials {
     #[must_use]
     pub fn with_expiry(mut self, expires_at: Option<u64>) -> Self {
         self.expires_at = expires_at;
+        self
+    }
+
+    /// The same with the public key that the broker's certificate must be for (`rs_cnf`, RFC 9201 §3.2).
+    #[must_use]
+    pub fn with_broker_key(mut self, broker_key: Option<Jwk>) -> Self {
+        self.broker_key = broker_key;
         self
     }
 
@@ -98,6 +115,12 @@ impl Credentials {
         self.expires_at
     }
 
+    /// The key that the broker's certificate must be for, if the authorization server named it.
+    #[must_use]
+    pub fn broker_key(&self) -> Option<&Jwk> {
+        self.broker_key.as_ref()
+    }
+
     /// Reads the file that [`Credentials::save`] writes.
     ///
     /// # Errors
@@ -110,11 +133,15 @@ impl Credentials {
             failed(format!("is not a credentials file (line {}, column {})", error.line(), error.column()))
         })?;
         let token = Zeroizing::new(stored.access_token);
-        let key = stored.key.as_ref().map(Jwk::from_value).transpose().map_err(|error| failed(error.to_string()))?;
+        let jwk = |value: &Option<serde_json::Value>| {
+            value.as_ref().map(Jwk::from_value).transpose().map_err(|error| failed(error.to_string()))
+        };
+        let (key, broker_key) = (jwk(&stored.key)?, jwk(&stored.broker_key)?);
         Ok(Self::new(&token, key)
             .map_err(|error| failed(error.to_string()))?
             .with_audience(stored.audience)
-            .with_expiry(stored.expires_at))
+            .with_expiry(stored.expires_at)
+            .with_broker_key(broker_key))
     }
 
     /// Writes token and key to a file that only its owner can read.
@@ -135,6 +162,7 @@ impl Credentials {
             key: self.key.as_ref().map(Jwk::secret_value),
             audience: self.audience.clone(),
             expires_at: self.expires_at,
+            broker_key: self.broker_key.as_ref().and_then(Jwk::public_value),
         };
         let mut text = serde_json::to_string_pretty(&stored)
             .map_err(|error| Error::Invalid(format!("credentials cannot be written: {error}")))?;

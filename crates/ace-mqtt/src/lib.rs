@@ -27,11 +27,19 @@
 //! # }
 //! ```
 //!
+//! `examples/sensor.rs` is a whole device.
+//!
 //! The API blocks, uses one thread, and bounds every wait and every buffer. TLS is rustls with aws-lc; the server's certificate is always
 //! verified, and sessions are never resumed, since a proof over the exporter value of a resumed session is worth nothing.
 #![forbid(unsafe_code)]
 
+/// The README's example has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod authentication;
+mod broker_key;
 mod client;
 mod credentials;
 mod error;

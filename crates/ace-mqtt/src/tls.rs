@@ -15,7 +15,12 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 
-use crate::error::{Error, Result};
+use ace_profile::jose::Jwk;
+
+use crate::{
+    broker_key,
+    error::{Error, Result},
+};
 
 /// Which TLS versions a client offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -171,6 +176,22 @@ impl TlsChannel {
             self.tls.protocol_version().map_or("?".to_owned(), |version| format!("{version:?}")),
             self.tls.negotiated_cipher_suite().map_or("?".to_owned(), |suite| format!("{:?}", suite.suite()))
         )
+    }
+
+    /// Checks that the server's certificate is for `key`.
+    pub(crate) fn check_key(&self, key: &Jwk) -> Result<()> {
+        let matches = self
+            .tls
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .is_some_and(|certificate| broker_key::is_for(certificate, key));
+        if matches {
+            return Ok(());
+        }
+        Err(Error::Tls {
+            address: self.address.clone(),
+            reason: "the server's certificate is not for the key that the authorization server named".to_owned(),
+        })
     }
 
     /// The exporter value that a proof signs (RFC 9431 §2.2.4.1): the label of the profile, and a context that is present and empty,

@@ -74,7 +74,7 @@ pub struct TokenResponse {
     pub expires_in: Option<u64>,
     /// The scope granted, if it differs from the one asked for.
     pub scope: Option<Value>,
-    /// The broker's key, if told (RFC 9201 §3.2), as a `cnf` value.
+    /// The broker's key as the server wrote it (RFC 9201 §3.2). A `jwk` in it is in the credentials too, and is checked at each connect.
     pub rs_cnf: Option<Value>,
 }
 
@@ -306,6 +306,12 @@ fn understand(request: &TokenRequest, text: &str) -> Result<TokenResponse> {
             Jwk::from_value(jwk).map_err(|error| unusable(&format!("its cnf: {error}")))
         })
         .transpose()?;
+    // Other forms than `jwk` are left to the caller: the certificate is verified in any case.
+    let broker_key = answer
+        .get("rs_cnf")
+        .and_then(|cnf| cnf.get("jwk"))
+        .map(|jwk| Jwk::from_value(jwk).map_err(|error| unusable(&format!("its rs_cnf: {error}"))))
+        .transpose()?;
     let key = match (&request.key, answered) {
         (RequestedKey::Own(own), None) => Some((**own).clone()),
         (RequestedKey::Own(own), Some(other)) => {
@@ -328,7 +334,8 @@ fn understand(request: &TokenRequest, text: &str) -> Result<TokenResponse> {
     let credentials = Credentials::new(token, key)
         .map_err(|error| Error::TokenAnswer(error.to_string()))?
         .with_audience(request.audience.iter().cloned().collect())
-        .with_expiry(expires_in.map(|seconds| now.saturating_add(seconds)));
+        .with_expiry(expires_in.map(|seconds| now.saturating_add(seconds)))
+        .with_broker_key(broker_key);
     Ok(TokenResponse {
         credentials,
         expires_in,

@@ -294,6 +294,30 @@ fn a_certificate_for_another_name_is_not_trusted() {
 }
 
 #[test]
+fn k1_a_broker_with_another_key_than_the_one_named_gets_no_token() {
+    let (key, _) = key();
+    let (other, _) = peer::key();
+    let peer = Peer::once(|session| assert!(!session.handshake() || session.ended(), "nothing may be sent"));
+    let credentials = credentials(key).with_broker_key(Some(other));
+    let error = Client::connect(&peer.options(), Some(&credentials)).unwrap_err();
+    assert!(matches!(&error, Error::Tls { .. }), "{error}");
+    assert!(error.to_string().contains("not for the key that the authorization server named"), "{error}");
+    peer.finish();
+}
+
+#[test]
+fn k1_a_broker_with_the_named_key_is_let_in() {
+    let (key, _) = key();
+    let peer = Peer::once(|session| {
+        session.welcome();
+        session.expect(0xe0);
+    });
+    let credentials = credentials(key).with_broker_key(Some(peer.public_key()));
+    Client::connect(&peer.options(), Some(&credentials)).unwrap().disconnect().unwrap();
+    peer.finish();
+}
+
+#[test]
 fn a_server_without_tls_is_a_tls_failure() {
     let (key, _) = key();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -37,6 +37,8 @@ fn answered(status: &'static str, body: impl ToString, key: RequestedKey) -> Res
 fn as1_an_ace_json_request_names_key_audience_and_scope() {
     let (own, _) = key();
     let public = own.public_value().unwrap();
+    let (broker_key, _) = key();
+    let rs_cnf = json!({ "jwk": broker_key.public_value().unwrap() });
     let peer = Peer::once(move |session| {
         let (head, body) = session.http_request();
         let head = head.to_ascii_lowercase();
@@ -54,7 +56,7 @@ fn as1_an_ace_json_request_names_key_audience_and_scope() {
         );
         session.http_answer(
             "200 OK",
-            &json!({"access_token": TOKEN, "token_type": "PoP", "expires_in": 300, "ace_profile": "mqtt_tls", "scope": "W10"}).to_string(),
+            &json!({"access_token": TOKEN, "token_type": "PoP", "expires_in": 300, "ace_profile": "mqtt_tls", "scope": "W10", "rs_cnf": rs_cnf}).to_string(),
         );
     });
     let answer = client(&peer).request(&request(RequestedKey::Own(Box::new(own.clone())))).unwrap();
@@ -65,6 +67,7 @@ fn as1_an_ace_json_request_names_key_audience_and_scope() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert!(answer.credentials.expires_at().unwrap().abs_diff(now + 300) < 30);
     assert_eq!(answer.scope, Some(json!("W10")));
+    assert_eq!(answer.credentials.broker_key().unwrap().thumbprint(), broker_key.thumbprint());
     peer.finish();
 }
 
@@ -205,7 +208,8 @@ fn credentials_survive_their_file() {
     let credentials = Credentials::new(TOKEN, Some(own.clone()))
         .unwrap()
         .with_audience(vec!["broker.example".to_owned()])
-        .with_expiry(Some(1_700_000_000));
+        .with_expiry(Some(1_700_000_000))
+        .with_broker_key(Some(key().0));
     credentials.save(&path).unwrap();
     #[cfg(unix)]
     {
@@ -216,6 +220,8 @@ fn credentials_survive_their_file() {
     assert_eq!(back.token(), TOKEN);
     assert!(back.key().unwrap().is_private());
     assert_eq!(back.key().unwrap().thumbprint(), own.thumbprint());
+    assert_eq!(back.broker_key().unwrap().thumbprint(), credentials.broker_key().unwrap().thumbprint());
+    assert!(!back.broker_key().unwrap().is_private());
     assert_eq!((back.audience(), back.expires_at()), (credentials.audience(), Some(1_700_000_000)));
 
     std::fs::write(&path, format!("{{\"access_token\": \"{TOKEN}\", \"kee\": 1}}")).unwrap();

@@ -34,6 +34,10 @@ impl Client {
         };
         let config = tls::client_config(&options.tls)?;
         let mut link = Link::open(options, config, deadline)?;
+        if let Some(key) = credentials.and_then(Credentials::broker_key) {
+            // Before the token is shown to whoever this is.
+            link.channel().check_key(key)?;
+        }
         let presented = authentication::present(options, credentials, &client_id, || link.channel().exporter())?;
         let packet = outgoing::connect(
             options.version,

@@ -204,6 +204,13 @@ impl Link {
     }
 }
 
+/// Without DISCONNECT, so the broker publishes the Will; but with a proper end of TLS.
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn is_over(step: &'static str) -> Error {
     Error::ConnectionLost { step, reason: "the connection is over".to_owned() }
 }

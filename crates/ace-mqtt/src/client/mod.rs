@@ -35,7 +35,8 @@ const RECEIVE_MAXIMUM: u16 = 20;
 /// QoS 2 packet identifiers remembered. MQTT 3.1.1 has no Receive Maximum, so the bound is ours.
 const QOS2_REMEMBERED: usize = 1_000;
 
-/// An authenticated connection.
+/// An authenticated connection. Dropping it closes the connection without DISCONNECT, so that the broker publishes the Will:
+/// [`Client::disconnect`] is the proper end.
 pub struct Client {
     link: Link,
     client_id: String,

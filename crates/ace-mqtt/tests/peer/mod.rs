@@ -32,6 +32,7 @@ pub type Script = Box<dyn FnOnce(&mut Session) + Send>;
 /// A server that plays its script for one connection after another.
 pub struct Peer {
     pub port: u16,
+    public_key: Vec<u8>,
     folder: tempfile::TempDir,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,6 +56,8 @@ impl Peer {
         std::fs::write(folder.path().join("ca.pem"), certified.cert.pem()).unwrap();
         let certificate = CertificateDer::from(certified.cert.der().to_vec());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
+        // An uncompressed point of P-256.
+        let public_key = certified.signing_key.public_key_raw().to_vec();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = Arc::new(
             ServerConfig::builder_with_provider(provider)
@@ -76,7 +79,15 @@ impl Peer {
                 session.close();
             }
         });
-        Self { port, folder, thread: Some(thread) }
+        Self { port, public_key, folder, thread: Some(thread) }
+    }
+
+    /// The key of its certificate.
+    pub fn public_key(&self) -> Jwk {
+        let (x, y) = self.public_key[1..].split_at(32);
+        let value =
+            serde_json::json!({"kty": "EC", "crv": "P-256", "x": base64url::encode(x), "y": base64url::encode(y)});
+        Jwk::from_value(&value).unwrap()
     }
 
     /// The file with the certificate to trust.
