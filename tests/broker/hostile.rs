@@ -139,7 +139,7 @@ fn hostile_user_names_and_passwords_of_64_kib(ctx: &Ctx) {
     let user = ace_user(&device);
     for protocol in [Protocol::V311, Protocol::V5] {
         for name in [&letters, &ace_letters, &dots, &three_parts] {
-            let connect = Connect::credentials(protocol, "hostile", name, &letters);
+            let connect = Connect::credentials(protocol, "hostile", name, b"password");
             stage.refuses_somehow(&connect);
         }
         for name in [&user[..], b"ace", b"alice"] {
@@ -148,6 +148,12 @@ fn hostile_user_names_and_passwords_of_64_kib(ctx: &Ctx) {
                 stage.refuses_somehow(&connect);
             }
         }
+        // Both at once make a CONNECT that newer brokers refuse unread, for its size.
+        let mut client = stage.broker.open();
+        client.connect(&Connect::credentials(protocol, "hostile", &letters, &letters));
+        let came = client.expect_close();
+        assert!(came.iter().all(|packet| packet.kind() == kind::CONNACK && packet.reason() != 0));
+        stage.undisturbed();
     }
     stage.finish();
 }
@@ -191,7 +197,7 @@ fn hostile_lengths_that_lie(ctx: &Ctx) {
         (u16::MAX, &token, "authentication-data-truncated"),
         (0x8000, b"", "authentication-data-truncated"),
         (1, b"", "authentication-data-truncated"),
-        (0, &token, "authentication-data-too-long"),
+        (0, &token, "proof-without-token"),
         (0, &token[..32], "proof-without-token"),
         (whole - 65, &token, "authentication-data-too-long"),
         (whole - 64, &token, "token-not-jwt"),
@@ -308,7 +314,9 @@ fn hostile_json_nested_10000_deep_in_the_password(ctx: &Ctx) {
         let deeper = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         for password in [nested, deeper, with_nested(&good.to_string(), open, close, 5_000)] {
             let connect = Connect::credentials(Protocol::V311, "hostile", b"ace", password.as_bytes());
-            stage.refuses(&connect, "draft00-");
+            // Only what begins like an object is taken for the draft's form.
+            let code = if password.starts_with('{') { "draft00-" } else { "token-missing" };
+            stage.refuses(&connect, code);
         }
     }
     stage.finish();

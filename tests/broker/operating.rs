@@ -49,7 +49,7 @@ fn password_line(user: &str, password: &str) -> String {
 }
 
 fn deferring() -> Setup {
-    let users = [password_line("alice", "open sesame"), password_line("ace", "open sesame")];
+    let users = [password_line("alice", "open sesame"), password_line("ace", "{open sesame")];
     Setup::new()
         .mqtt(r#"other_clients = "defer""#)
         .mqtt(r#"public_subscribe = ["hello/#"]"#)
@@ -93,7 +93,7 @@ fn operating_ace_material_is_never_left_to_the_password_file(ctx: &Ctx) {
     for way in [Way::Challenge, Way::Exporter, Way::UserName(Protocol::V311), Way::Draft00(Protocol::V311)] {
         thief.attempt(&broker, way).refused(&broker, "proof-wrong");
     }
-    let ace = Connect::credentials(Protocol::V311, "ace-user", b"ace", b"open sesame");
+    let ace = Connect::credentials(Protocol::V311, "ace-user", b"ace", b"{open sesame");
     Attempt::make(broker.open(), &ace).refused(&broker, "draft00-not-json");
 }
 
@@ -224,7 +224,7 @@ jwks = "{dir}/as-jwks.json"
 fn operating_broken_file_stops_the_start(ctx: &Ctx) {
     for (more, line, reason) in [
         ("[tokens]\nalow_bearer = true\n", 6, "alow_bearer"),
-        ("[tokens]\nleeway = \"soon\"\n", 6, "leeway"),
+        ("[tokens]\nleeway = \"soon\"\n", 6, "soon"),
         ("[tokens]\nleeway = 5\n", 6, "leeway"),
         ("[tokens]\nallow_bearer = \"yes\"\n", 6, "allow_bearer"),
         ("[tokens\n", 5, ""),

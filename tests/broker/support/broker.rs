@@ -115,7 +115,7 @@ impl Broker {
             }
             waiting.retain(|port| TcpStream::connect(("127.0.0.1", *port)).is_err());
             // A foreign listener on our port would accept just as well: the log must say that it is ours.
-            if waiting.is_empty() && self.log().contains(" running") {
+            if waiting.is_empty() && self.log().contains(" running\n") {
                 return true;
             }
             assert!(Instant::now() < deadline, "the broker does not accept connections:\n{}", self.log());

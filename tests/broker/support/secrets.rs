@@ -10,19 +10,24 @@ use super::authority::encode;
 
 /// Shorter ones would be found by chance.
 const SHORTEST: usize = 12;
+/// How much of a secret is looked for: its beginning tells, even where a log cut it off.
+const BEGINNING: usize = 32;
 
 static SECRETS: Mutex<BTreeSet<Vec<u8>>> = Mutex::new(BTreeSet::new());
 static LOGS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Notes secret bytes: they are looked for as they are, in base64url and in hexadecimal.
 pub fn register(secret: &[u8]) {
-    if secret.len() < SHORTEST || is_uniform(secret) {
+    let beginning = secret.get(..BEGINNING).unwrap_or(secret);
+    if beginning.len() < SHORTEST || is_uniform(beginning) {
         return;
     }
-    let lower: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lower: String = beginning.iter().map(|byte| format!("{byte:02x}")).collect();
+    // The last characters depend on what follows.
+    let encoded = encode(&beginning[..beginning.len() / 3 * 3]);
     let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
-    secrets.insert(secret.to_vec());
-    secrets.insert(encode(secret).into_bytes());
+    secrets.insert(beginning.to_vec());
+    secrets.insert(encoded.into_bytes());
     secrets.insert(lower.to_uppercase().into_bytes());
     secrets.insert(lower.into_bytes());
 }
