@@ -75,3 +75,20 @@ pub const QUOTED_CHARS: usize = 80;
 /// Largest `NumericDate` that is believed, in seconds: the year 9999's last. Anything later is a mistake or
 /// an attempt to overflow.
 pub const NUMERIC_DATE_MAX: u64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::scope::{Scope, ScopeError, TopicFilter};
+
+    #[test]
+    fn scopes_keep_to_these_bounds() {
+        assert!(TopicFilter::parse(&"a".repeat(FILTER_BYTES)).is_ok());
+        assert!(TopicFilter::parse(&"a".repeat(FILTER_BYTES + 1)).is_err());
+        let entries = |count: usize| (0..count).map(|n| json!([n.to_string(), ["pub"]])).collect::<Value>();
+        assert!(Scope::from_claim(&entries(FILTERS)).is_ok());
+        assert_eq!(Scope::from_claim(&entries(FILTERS + 1)), Err(ScopeError::TooLarge));
+    }
+}
