@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ace_profile::scope::{TopicFilter, shared_subscription_filter};
+
 use crate::{
     error::{Error, Result},
     reason::Reason,
@@ -149,26 +151,10 @@ pub fn check_topic(topic: &str) -> Result<()> {
 pub fn check_filter(filter: &str) -> Result<()> {
     check_string("topic filter", filter)?;
     let invalid = |reason: &str| Error::Invalid(format!("topic filter {filter:?}: {reason}"));
-    let bare = match filter.strip_prefix("$share/") {
-        Some(shared) => match shared.split_once('/') {
-            Some((group, bare)) if !group.is_empty() && !group.contains(['+', '#']) => bare,
-            _ => return Err(invalid("a shared subscription is $share/GROUP/FILTER")),
-        },
-        None => filter,
-    };
-    if bare.is_empty() {
-        return Err(invalid("is empty"));
-    }
-    let levels = bare.split('/').count();
-    for (index, level) in bare.split('/').enumerate() {
-        if level.contains('#') && (level != "#" || index + 1 != levels) {
-            return Err(invalid("# stands alone in the last level"));
-        }
-        if level.contains('+') && level != "+" {
-            return Err(invalid("+ stands alone in its level"));
-        }
-    }
-    Ok(())
+    let bare = shared_subscription_filter(filter.as_bytes())
+        .and_then(|bare| std::str::from_utf8(bare).ok())
+        .ok_or_else(|| invalid("a shared subscription is $share/GROUP/FILTER"))?;
+    TopicFilter::parse(bare).map(|_| ()).map_err(|error| invalid(&error.to_string()))
 }
 
 fn check_string(what: &str, text: &str) -> Result<()> {

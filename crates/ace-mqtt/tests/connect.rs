@@ -335,6 +335,26 @@ fn a_server_without_tls_is_a_tls_failure() {
 }
 
 #[test]
+fn a_folder_of_authorities_will_do() {
+    let (key, _) = key();
+    let peer = Peer::once(|session| {
+        session.welcome();
+        session.expect(0xe0);
+    });
+    let mut options = peer.options();
+    options.tls.ca_file = None;
+    options.tls.ca_path = Some(peer.folder().to_owned());
+    Client::connect(&options, Some(&credentials(key.clone()))).unwrap().disconnect().unwrap();
+
+    let empty = tempfile::tempdir().unwrap();
+    options.tls.ca_path = Some(empty.path().to_owned());
+    assert!(matches!(Client::connect(&options, Some(&credentials(key.clone()))), Err(Error::File { .. })));
+    std::fs::write(empty.path().join("bad.pem"), "no certificate").unwrap();
+    assert!(matches!(Client::connect(&options, Some(&credentials(key))), Err(Error::File { .. })));
+    peer.finish();
+}
+
+#[test]
 fn a_closed_port_is_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

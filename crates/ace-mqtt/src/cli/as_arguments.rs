@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ace_mqtt::{
     ClientAuthentication, Error, RequestFormat, RequestedKey, TlsOptions, TokenClient, TokenRequest, TokenResponse,
-    ace_profile::scope::{Permission, Permissions, Scope, TopicFilter},
+    ace_profile::scope::{Permission, Permissions, Scope, TopicFilter, shared_subscription_filter},
     load_key, read_secret,
 };
 use clap::{Args, ValueEnum};
@@ -126,9 +126,9 @@ fn scope_text(text: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::Usage(format!("--scope: {error}")))
 }
 
-/// Rights are judged by the filter behind `$share/<group>/` (requirement S4).
+/// Rights are judged by the filter behind `$share/<group>/` (requirement S4). A malformed one stays as it is, to be refused as a filter.
 fn without_share(filter: &str) -> &str {
-    filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).map_or(filter, |(_, bare)| bare)
+    shared_subscription_filter(filter.as_bytes()).and_then(|bare| std::str::from_utf8(bare).ok()).unwrap_or(filter)
 }
 
 #[cfg(test)]

@@ -52,7 +52,6 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            // A reader that has seen enough is no failure of ours, but there is nothing left to do.
             Self::Stream(..) => Exit::Local,
             Self::Library(error) => match error {
                 Error::AuthorizationServerUnreachable { .. } | Error::TokenRefused { .. } | Error::TokenAnswer(_) => {
