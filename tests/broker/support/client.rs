@@ -187,9 +187,17 @@ impl Client {
             Err(error) if is_close(error.kind()) => self.closed = true,
             Err(error) if is_timeout(error.kind()) => {}
             // Mosquitto 2.1 ends a WebSocket over TLS with a close frame that is not encrypted.
-            Err(error) if self.frames.is_some() && error.kind() == ErrorKind::InvalidData => self.closed = true,
+            Err(error) if self.frames.is_some() && error.kind() == ErrorKind::InvalidData => self.take_rest(),
             Err(error) => panic!("reading: {error}"),
         }
+    }
+
+    /// Takes what could be decrypted, and no more.
+    fn take_rest(&mut self) {
+        self.closed = true;
+        let (Transport::Tls(stream), Some(frames)) = (&mut self.transport, &mut self.frames) else { return };
+        // It ends with an error, since there is no orderly end; what was read before is kept.
+        let _ = stream.conn.reader().read_to_end(frames);
     }
 
     /// Waits for a packet of one type; others are put aside.
