@@ -26,7 +26,7 @@ mod tokens;
 mod websockets;
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{cell::RefCell, env, fs};
@@ -108,11 +108,11 @@ fn surroundings() -> Result<(Vec<Version>, PathBuf), String> {
 }
 
 /// Each case on each version.
-fn trials(versions: &[Version], plugin: &PathBuf) -> Vec<Trial> {
+fn trials(versions: &[Version], plugin: &Path) -> Vec<Trial> {
     let mut trials = Vec::new();
     for version in versions {
         for case in CASES.iter().copied().flatten() {
-            let ctx = Ctx { version: version.clone(), plugin: plugin.clone(), name: case.name };
+            let ctx = Ctx { version: version.clone(), plugin: plugin.to_owned(), name: case.name };
             let name = format!("{}::{}", version.number, case.name);
             trials.push(Trial::test(name, move || run(case, &ctx)));
         }
@@ -130,7 +130,9 @@ fn run(case: &Case, ctx: &Ctx) -> Result<(), Failed> {
 
 /// Keeps what a panic says, and where, for the summary instead of printing it in between.
 fn note_failure(panic: &PanicHookInfo<'_>) {
-    let text = panic.payload_as_str().unwrap_or("a panic without words");
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("a panic without words");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     FAILURE.set(format!("{text}\n   at {place}"));
 }
