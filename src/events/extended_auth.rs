@@ -11,7 +11,8 @@ use super::challenges::Challenge;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ExtendedAuth, Verdict, clock};
 use crate::plugin::Plugin;
-use crate::report::Reason;
+use crate::report::{self, Reason};
+use crate::session::Phase;
 
 impl Plugin {
     pub(crate) fn on_extended_auth_start(&self, event: &ExtendedAuth<'_>) -> Verdict {
@@ -26,8 +27,28 @@ impl Plugin {
         match self.challenges.borrow_mut().take(&event.client) {
             Some(challenge) => self.verdict(&event.client, self.finish_authentication(event, challenge)),
             None if event.method.is_some_and(|method| method != METHOD.as_bytes()) => Verdict::Defer,
+            None if self.ends_by_stray_answer(&event.client) => Verdict::Continue,
             None => self.verdict(&event.client, Err(Reason::NoChallenge.into())),
         }
+    }
+
+    /// Ends the session of a connected client that sends an answer without having been challenged; `false` if it is not
+    /// connected.
+    ///
+    /// Mosquitto lets an AUTH packet without a reason code through at any time, and takes it for a part of the first
+    /// authentication. To refuse that makes it drop the client's id, while its table of clients still leads from the id to
+    /// the client: it crashes or hangs at the next look into that table. So it is told to go on, and the client is
+    /// disconnected with the next turn of its loop.
+    fn ends_by_stray_answer(&self, client: &Client<'_>) -> bool {
+        let mut sessions = self.sessions.borrow_mut();
+        let Some(session) = sessions.of_mut(client).filter(|session| session.phase.is_connected()) else { return false };
+        if session.phase == Phase::Connected {
+            session.phase = Phase::Ending;
+            self.endings.borrow_mut().push(client.key());
+            let token = session.grant().map(|grant| grant.fingerprint);
+            report::refused(&self.broker, client, &Reason::NoChallenge, token);
+        }
+        true
     }
 
     fn start_authentication(&self, event: &ExtendedAuth<'_>) -> Result<Verdict, Refused> {

@@ -483,6 +483,18 @@ fn hostile_auth_packets_out_of_place(ctx: &Ctx) {
     again.expect_close();
     stage.undisturbed();
 
+    // Without reason code and properties it passes the broker's own checks.
+    for round in 0..20 {
+        let device = stage.broker.device(&format!("empty-{}", round % 3));
+        for way in [Way::Challenge, Way::Exporter] {
+            let mut connected = device.enter(&stage.broker, way);
+            connected.round_trip("dev/a");
+            connected.send(&[0xf0, 0]);
+            connected.expect_close();
+            stage.undisturbed();
+        }
+    }
+
     let mut old = device.enter(&stage.broker, Way::UserName(Protocol::V5));
     old.send(&packet::auth(0x18, None));
     old.expect_close();
