@@ -39,6 +39,7 @@ pub fn fetch(wanted: &[Release], force: bool, mirror: Option<&str>) -> Result<Ve
         .filter(|release| force || !present(&folder).iter().any(|broker| release.takes(&broker.version)))
         .collect();
     if !missing.is_empty() {
+        remove_abandoned(&folder);
         let mirror = match mirror {
             Some(uri) => named_mirror(uri)?,
             None => sources::mirror(Path::new("/etc/apt"))?,
@@ -167,12 +168,28 @@ fn version_of(packages: &[PathBuf]) -> Result<String> {
     Ok(version.trim().to_owned())
 }
 
+/// How the folders of downloads are named; the id of the process follows.
+const WORK: &str = ".work-";
+
 /// A folder for one download; removed with everything in it.
 struct WorkFolder(PathBuf);
 
+/// Removes what downloads have left that were cut off: folders of processes that are no more.
+fn remove_abandoned(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(id) = name.strip_prefix(WORK) else { continue };
+        if !Path::new("/proc").join(id).exists()
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            eprintln!("cannot remove {}: {error}", entry.path().display());
+        }
+    }
+}
+
 impl WorkFolder {
     fn new(parent: &Path) -> Result<Self> {
-        let path = parent.join(format!(".work-{}", std::process::id()));
+        let path = parent.join(format!("{WORK}{}", std::process::id()));
         if path.exists() {
             fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
@@ -202,6 +219,20 @@ mod tests {
         assert_eq!(named("2.1.2").unwrap(), Some("2.1"));
         assert!(named("1.6").unwrap_err().to_string().contains("2.0.11, 2.0.21, 2.1"));
         assert_eq!(releases_named(&[]).unwrap().len(), RELEASES.len());
+    }
+
+    #[test]
+    fn only_folders_of_dead_processes_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = WorkFolder::new(folder.path()).unwrap();
+        // Above the highest process id that Linux gives.
+        let dead = folder.path().join(format!("{WORK}4194305"));
+        let broker = folder.path().join("2.0.11");
+        for path in [&dead, &broker] {
+            fs::create_dir(path).unwrap();
+        }
+        remove_abandoned(folder.path());
+        assert!(own.0.exists() && broker.exists() && !dead.exists());
     }
 
     #[test]

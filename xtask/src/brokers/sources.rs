@@ -59,7 +59,7 @@ pub fn mirror(etc_apt: &Path) -> Result<Mirror> {
     }
     bail!(
         "no Debian mirror in the apt sources of this machine ({}).\n\
-         Name one with --mirror; the package debian-archive-keyring must be installed.",
+         Name one with `cargo xtask brokers --mirror URI`; the package debian-archive-keyring must be installed.",
         files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
     )
 }
