@@ -17,6 +17,7 @@ struct Ending {
     key: ClientKey,
     client_id: Box<CStr>,
     connection: Option<Connection>,
+    takes_disconnect: bool,
 }
 
 impl Plugin {
@@ -56,24 +57,36 @@ impl Plugin {
                 continue;
             };
             session.phase = Phase::Leaving;
-            let connection = session.connection.filter(|_| session.takes_disconnect);
-            endings.push(Ending { key, client_id: session.client_id.clone(), connection });
+            let (connection, takes_disconnect) = (session.connection, session.takes_disconnect);
+            endings.push(Ending { key, client_id: session.client_id.clone(), connection, takes_disconnect });
         }
         endings
     }
 
     fn end(&self, ending: Ending) {
-        if self.broker.is_connected_as(&ending.client_id, ending.key) {
+        let known = self.broker.is_connected_as(&ending.client_id, ending.key);
+        if known {
             // The broker would say 0x98, Administrative action; ours arrives first, and is the one that counts.
-            if let Some(connection) = ending.connection {
+            if let Some(connection) = ending.connection.filter(|_| ending.takes_disconnect) {
                 let _ = connection.send(&DISCONNECT_NOT_AUTHORIZED);
             }
             self.broker.kick(&ending.client_id);
         }
         let mut sessions = self.sessions.borrow_mut();
-        if let Some(session) = sessions.get_mut(ending.key).filter(|session| session.phase == Phase::Leaving) {
+        let Some(session) = sessions.get_mut(ending.key).filter(|session| session.phase == Phase::Leaving) else {
+            return;
+        };
+        // Mosquitto 2.0.11 loses track of a client when somebody else of its id leaves in the middle of a challenge, and then
+        // cannot disconnect it by its id, or disconnects another. Until it has really gone, nothing is allowed to it.
+        match ending.connection {
+            Some(connection) if connection.is_alive() => {
+                session.phase = Phase::Ending;
+                connection.cut();
+            }
+            // Without TLS there is nothing to cut: it may stay, and do nothing.
+            None if !self.broker.is_2_1() => session.phase = Phase::Ending,
             // The broker did not tell of the disconnection, or had none to make.
-            session.phase = Phase::Departed;
+            _ => session.phase = Phase::Departed,
         }
     }
 }

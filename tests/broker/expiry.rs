@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::case::cases;
 use crate::support::client::Event;
 use crate::support::packet::kind;
-use crate::support::{Broker, Client, Ctx, Device, Key, PATIENCE, Protocol, Setup, Way, now};
+use crate::support::{Attempt, Broker, Client, Ctx, Device, Key, PATIENCE, Protocol, Setup, Way, now};
 
 cases! {
     Accept "A5" a5_messages_are_delivered_until_the_token_expires;
@@ -20,6 +20,9 @@ cases! {
     Refuse "E1" e1_idle_client_is_disconnected_within_a_second_of_the_leeways_end;
     Refuse "E1" e1_expired_client_may_not_publish_nor_subscribe;
     Refuse "E1" e1_expired_token_is_refused_at_connect;
+    Refuse "E1" e1_a_dropped_challenge_of_a_namesake_does_not_keep_an_expired_client;
+    Refuse "E1" e1_an_expired_client_that_the_broker_lost_may_do_nothing;
+    Refuse "A3" a3_a_dropped_challenge_of_a_namesake_does_not_keep_a_refused_publisher;
 }
 
 const V311: Way = Way::UserName(Protocol::V311);
@@ -198,4 +201,61 @@ fn a5_messages_are_delivered_until_the_token_expires(ctx: &Ctx) {
     let last = times.iter().max().expect("messages");
     let missed = expiry.saturating_sub(*last);
     assert!(missed < GRACE, "the last message came {missed:?} before the expiry");
+}
+
+/// Somebody asks for a challenge under the client's id and leaves. Mosquitto 2.0.11 then forgets that the client is
+/// there, and cannot disconnect it by its id.
+fn drop_a_challenge(broker: &Broker, device: &Device) {
+    let namesake = broker.open();
+    let connect = device.connect(&namesake, Way::Challenge);
+    let attempt = Attempt::make(namesake, &connect);
+    attempt.nonce();
+    drop(attempt);
+    // When the next one is served, the broker has seen the last one go.
+    broker.device("other").enter(broker, Way::Challenge).round_trip("dev/a");
+}
+
+fn e1_a_dropped_challenge_of_a_namesake_does_not_keep_an_expired_client(ctx: &Ctx) {
+    let broker = strict().start(ctx);
+    for way in [Way::Challenge, V311] {
+        let (device, expiry) = short_lived(&broker, "sensor");
+        let mut client = device.enter(&broker, way);
+        drop_a_challenge(&broker, &device);
+        expect_end(&mut client, expiry);
+    }
+}
+
+fn a3_a_dropped_challenge_of_a_namesake_does_not_keep_a_refused_publisher(ctx: &Ctx) {
+    let broker = strict().start(ctx);
+    for way in [Way::Challenge, V311] {
+        let device = broker.device("sensor");
+        let mut client = device.enter(&broker, way);
+        drop_a_challenge(&broker, &device);
+        client.publish0("secret", b"");
+        client.expect_not_authorized();
+    }
+}
+
+/// The same, with another connection under the client's id by the time that its token expires: that one is what the broker
+/// disconnects when it is asked to.
+fn e1_an_expired_client_that_the_broker_lost_may_do_nothing(ctx: &Ctx) {
+    let broker = strict().plain_listener().start(ctx);
+    let mut witness = broker.device_scoped("witness", &[("#", &["sub"])]).enter(&broker, Way::Challenge);
+    assert_eq!(witness.subscribe(&["dev/late"]), [0]);
+    for plain in [false, true] {
+        let (device, expiry) = short_lived(&broker, "sensor");
+        let open = || if plain { broker.open_plain() } else { broker.open() };
+        let mut client = device.attempt_over(open(), Way::Challenge).accepted();
+        drop_a_challenge(&broker, &device);
+        let _namesake = broker.device("sensor").attempt_over(open(), Way::Challenge).accepted();
+        wait_until(expiry + GRACE);
+        client.publish0("dev/late", b"by the expired");
+        broker.device("other").enter(&broker, Way::Challenge).round_trip("dev/a");
+        assert!(witness.messages_so_far().is_empty(), "an expired client published");
+    }
+}
+
+/// Lets time pass: what must not happen afterwards has no event to wait for.
+fn wait_until(time: Duration) {
+    std::thread::sleep(time.saturating_sub(now()));
 }

@@ -69,6 +69,11 @@ impl Connection {
         with_connection(self.address, self.generation, |openssl, ssl, _| openssl.write(ssl, packet)).unwrap_or(false)
     }
 
+    /// Cuts the connection under the broker, which then finds that the client has gone.
+    pub fn cut(&self) {
+        with_connection(self.address, self.generation, |openssl, ssl, _| openssl.shut_socket_down(ssl));
+    }
+
     /// Whether the connection is still there. While it is, the broker's client behind it is, too.
     #[must_use]
     pub fn is_alive(&self) -> bool {

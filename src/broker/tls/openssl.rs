@@ -68,6 +68,7 @@ pub(super) struct OpenSsl {
     session_reused: unsafe extern "C" fn(*const Ssl) -> c_int,
     control: unsafe extern "C" fn(*mut Ssl, c_int, c_long, *mut c_void) -> c_long,
     write: unsafe extern "C" fn(*mut Ssl, *const c_void, c_int) -> c_int,
+    get_fd: unsafe extern "C" fn(*const Ssl) -> c_int,
     clear_errors: unsafe extern "C" fn(),
 }
 
@@ -87,6 +88,7 @@ impl OpenSsl {
                 session_reused: lookup(c"SSL_session_reused")?,
                 control: lookup(c"SSL_ctrl")?,
                 write: lookup(c"SSL_write")?,
+                get_fd: lookup(c"SSL_get_fd")?,
                 clear_errors: lookup(c"ERR_clear_error")?,
             })
         }
@@ -176,6 +178,12 @@ impl OpenSsl {
             self.clear_errors();
         }
         written == length
+    }
+
+    /// Ends both directions of the socket; what has been written still arrives. The descriptor stays the broker's to close.
+    pub(super) fn shut_socket_down(&self, ssl: *mut Ssl) {
+        // SAFETY: the connection is alive, and so is its socket, if it has one; without one nothing happens.
+        unsafe { libc::shutdown((self.get_fd)(ssl), libc::SHUT_RDWR) };
     }
 
     /// The broker asks OpenSSL's queue for the error of its own calls: what ours left there must not be found.
