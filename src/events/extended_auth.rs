@@ -41,7 +41,9 @@ impl Plugin {
     /// disconnected with the next turn of its loop.
     fn ends_by_stray_answer(&self, client: &Client<'_>) -> bool {
         let mut sessions = self.sessions.borrow_mut();
-        let Some(session) = sessions.of_mut(client).filter(|session| session.phase.is_connected()) else { return false };
+        let Some(session) = sessions.of_mut(client).filter(|session| session.phase.is_connected()) else {
+            return false;
+        };
         if session.phase == Phase::Connected {
             session.phase = Phase::Ending;
             self.endings.borrow_mut().push(client.key());
