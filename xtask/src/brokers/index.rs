@@ -32,7 +32,7 @@ pub struct Broker {
 /// Reads the index: the brokers in ascending order of their versions.
 ///
 /// # Errors
-/// The file is missing (the error says which command makes it) or is not what [`write`] writes.
+/// The file is missing (the error says which command makes it) or is not what [`write()`] writes.
 pub fn read(path: &Path) -> Result<Vec<Broker>> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("no brokers at {}: run `cargo xtask brokers` first", path.display()))?;

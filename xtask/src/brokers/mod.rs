@@ -1,6 +1,6 @@
 //! `cargo xtask brokers`: real Mosquitto brokers of several Debian suites, side by side, installed nowhere.
 //!
-//! They are kept in `target/brokers/<version>/` (see [`tree`]) and listed in `target/brokers/brokers.json`
+//! They are kept in `target/brokers/<version>/` (see `tree.rs`) and listed in `target/brokers/brokers.json`
 //! (see [`index`]). Nothing outside of `target/` changes, and no rights are needed beyond the caller's.
 
 pub mod index;
