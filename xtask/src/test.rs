@@ -101,7 +101,10 @@ fn broker_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
     }
     println!();
     let table = conformance::report(tested, choice.document());
-    suite.and(table)
+    match (suite, table) {
+        (Err(suite), Err(table)) => Err(suite.context(format!("{table:#}"))),
+        (suite, table) => suite.and(table),
+    }
 }
 
 /// Arguments that choose tests by name, for every test program alike.
