@@ -351,7 +351,7 @@ fn hostile_filter_of_65000_levels_subscribed(ctx: &Ctx) {
             format!("$share/g/{}", "+/".repeat(32_500)),
         ] {
             let mut client = stage.broker.device("hostile").enter(&stage.broker, way);
-            client.send(&packet::subscribe(protocol, &[&filter], 7));
+            client.send(&packet::subscribe(protocol, &[&filter], 0, 7));
             let came = client.expect_close();
             assert!(came.iter().all(|packet| packet.kind() == kind::DISCONNECT));
             stage.undisturbed();
@@ -463,7 +463,7 @@ fn hostile_challenges_left_unanswered(ctx: &Ctx) {
     stage.undisturbed();
     // Nobody who has not answered may do anything.
     for attempt in &mut waiting {
-        attempt.client.send(&packet::subscribe(Protocol::V5, &["dev/#"], 1));
+        attempt.client.send(&packet::subscribe(Protocol::V5, &["dev/#"], 0, 1));
         let came = attempt.client.expect_close();
         assert!(came.iter().all(|packet| packet.kind() != kind::SUBACK));
     }

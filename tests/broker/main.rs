@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "a test program exports nothing")]
 
 mod acl;
+mod afterwards;
 mod attacks;
 mod connecting;
 mod expiry;
@@ -20,6 +21,7 @@ mod harness;
 mod hostile;
 mod mqtt311;
 mod operating;
+mod reauthentication;
 mod scopes;
 mod support;
 mod tokens;
@@ -40,7 +42,7 @@ use support::{Case, Ctx, Kind, brokers, results, secrets};
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 11] = [
+static CASES: [&[Case]; 13] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -48,6 +50,8 @@ static CASES: [&[Case]; 11] = [
     scopes::CASES,
     acl::CASES,
     expiry::CASES,
+    reauthentication::CASES,
+    afterwards::CASES,
     hostile::CASES,
     attacks::CASES,
     operating::CASES,
@@ -146,9 +150,9 @@ fn prepare_logs() {
 }
 
 /// What has been built, and so must be shown by at least one accepting and one refusing case.
-const REQUIREMENTS: [&str; 30] = [
-    "A1", "A2", "A3", "A4", "A5", "C1", "C2", "C3", "C5", "C6", "C9", "C10", "E1", "S1", "S2", "S3", "S4", "S5", "S6",
-    "T1", "T3", "T4", "T5", "T6", "V1", "V2", "V3", "V4", "V5", "",
+const REQUIREMENTS: [&str; 35] = [
+    "A1", "A2", "A3", "A4", "A5", "C1", "C2", "C3", "C5", "C6", "C8", "C9", "C10", "E1", "E2", "R2", "R3", "R4", "S1",
+    "S2", "S3", "S4", "S5", "S6", "T1", "T3", "T4", "T5", "T6", "V1", "V2", "V3", "V4", "V5", "",
 ];
 
 /// The table has no holes, and no case for a requirement that the list does not know.

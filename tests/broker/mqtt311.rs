@@ -119,8 +119,14 @@ fn v1_truncated_proof_is_refused(ctx: &Ctx) {
     let broker = Setup::new().start(ctx);
     let device = broker.device("sensor");
     for bytes in [1, 16, 32, 63] {
-        let client = broker.open();
-        let mut connect = device.connect(&client, Way::UserName(V311));
+        // Where the broker tells no length, a zero byte cut off the end is there all the same: the one that ends a C string.
+        let (client, mut connect) = loop {
+            let client = broker.open();
+            let connect = device.connect(&client, Way::UserName(V311));
+            if connect.password.as_ref().unwrap()[bytes] != 0 {
+                break (client, connect);
+            }
+        };
         connect.password.as_mut().unwrap().truncate(bytes);
         Attempt::make(client, &connect).refused(&broker, "proof-");
     }

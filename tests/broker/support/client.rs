@@ -255,10 +255,15 @@ impl Client {
         self.last_identifier
     }
 
-    /// Subscribes, and gives the reason code for each filter.
+    /// Subscribes at QoS 0, and gives the reason code for each filter.
     pub fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+        self.subscribe_at(0, filters)
+    }
+
+    /// Subscribes, and gives the reason code for each filter.
+    pub fn subscribe_at(&mut self, qos: u8, filters: &[&str]) -> Vec<u8> {
         let identifier = self.identifier();
-        self.send(&packet::subscribe(self.protocol, filters, identifier));
+        self.send(&packet::subscribe(self.protocol, filters, qos, identifier));
         let answer = self.expect(kind::SUBACK);
         assert_eq!(answer.identifier(), identifier);
         answer.granted(self.protocol)
@@ -267,6 +272,13 @@ impl Client {
     /// Publishes at QoS 0, to which there is no answer.
     pub fn publish0(&mut self, topic: &str, payload: &[u8]) {
         self.send(&packet::publish(self.protocol, topic, payload, 0, false, 0));
+    }
+
+    /// Publishes at QoS 1, retained, and gives the PUBACK's reason code.
+    pub fn publish_retained(&mut self, topic: &str, payload: &[u8]) -> u8 {
+        let identifier = self.identifier();
+        self.send(&packet::publish(self.protocol, topic, payload, 1, true, identifier));
+        self.expect(kind::PUBACK).reason()
     }
 
     /// Publishes at QoS 1 and gives the PUBACK's reason code (0 on MQTT 3.1.1).

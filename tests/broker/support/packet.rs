@@ -308,15 +308,15 @@ pub fn pubrel(identifier: u16) -> Vec<u8> {
     packet(0x62, &identifier.to_be_bytes())
 }
 
-/// A SUBSCRIBE with one or more filters, at QoS 0.
-pub fn subscribe(protocol: Protocol, filters: &[&str], identifier: u16) -> Vec<u8> {
+/// A SUBSCRIBE with one or more filters.
+pub fn subscribe(protocol: Protocol, filters: &[&str], qos: u8, identifier: u16) -> Vec<u8> {
     let mut body = identifier.to_be_bytes().to_vec();
     if protocol == Protocol::V5 {
         body.extend(properties(&[]));
     }
     for filter in filters {
         body.extend(binary(filter.as_bytes()));
-        body.push(0);
+        body.push(qos);
     }
     packet(0x82, &body)
 }
