@@ -7,6 +7,7 @@ use crate::support::{Broker, Client, Ctx, Protocol, Setup, Way};
 cases! {
     Accept "A1" a1_publish_within_the_scope_is_forwarded;
     Refuse "A1" a1_publish_outside_the_scope_is_not_forwarded;
+    Refuse "A1" a1_topic_alias_stands_for_its_topic;
     Accept "A2" a2_client_can_publish_on_after_a_refused_publish;
     Refuse "A2" a2_refused_publish_at_qos1_gets_puback_0x87;
     Refuse "A2" a2_refused_publish_at_qos2_gets_pubrec_0x87;
@@ -62,6 +63,24 @@ fn a1_publish_outside_the_scope_is_not_forwarded(ctx: &Ctx) {
     assert_eq!(witness.publish1("fence", b""), 0);
     assert_eq!(witness.message().topic, "fence");
     assert!(witness.messages_so_far().is_empty());
+}
+
+/// An alias hides the topic from the packet, not from the check.
+fn a1_topic_alias_stands_for_its_topic(ctx: &Ctx) {
+    let broker = Setup::new().start(ctx);
+    let mut witness = witness(&broker);
+    let mut client = broker.device("sensor").enter(&broker, Way::Challenge);
+    for (topic, alias, reason) in [("dev/a", 1, 0), ("secret", 2, 0x87), ("", 2, 0x87), ("", 1, 0)] {
+        client.send(&packet::publish_aliased(topic, alias, b"aliased", 7));
+        assert_eq!(client.expect(kind::PUBACK).reason(), reason, "{topic:?} {alias}");
+    }
+    // Once more under the first one's number.
+    for (topic, reason) in [("secret", 0x87), ("", 0x87)] {
+        client.send(&packet::publish_aliased(topic, 1, b"aliased", 7));
+        assert_eq!(client.expect(kind::PUBACK).reason(), reason, "{topic:?}");
+    }
+    let topics: Vec<_> = witness.messages_so_far().into_iter().map(|message| message.topic).collect();
+    assert_eq!(topics, ["dev/a", "dev/a"]);
 }
 
 fn a2_client_can_publish_on_after_a_refused_publish(ctx: &Ctx) {

@@ -19,6 +19,7 @@ mod connecting;
 mod expiry;
 mod harness;
 mod hostile;
+mod interplay;
 mod mqtt311;
 mod operating;
 mod reauthentication;
@@ -42,7 +43,7 @@ use support::{Case, Ctx, Kind, brokers, results, secrets};
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 13] = [
+static CASES: [&[Case]; 14] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -54,6 +55,7 @@ static CASES: [&[Case]; 13] = [
     afterwards::CASES,
     hostile::CASES,
     attacks::CASES,
+    interplay::CASES,
     operating::CASES,
     websockets::CASES,
 ];

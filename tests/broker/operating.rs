@@ -13,6 +13,9 @@ use crate::support::{Attempt, Authority, Broker, Client, Connect, Ctx, Device, K
 cases! {
     Refuse "V3" operating_other_clients_are_refused;
     Accept "V3" operating_other_clients_are_left_to_the_password_file_if_so_configured;
+    Refuse "S2" operating_subject_gets_nothing_of_a_user_of_the_same_name;
+    Accept "T3" operating_token_without_subject_is_accepted;
+    Accept "C2" operating_one_plugin_per_listener_serves_each;
     Refuse "V3" operating_ace_material_is_never_left_to_the_password_file;
     Refuse "V3" operating_anonymous_is_refused_unless_allowed;
     Accept "C3" operating_challenge_works_without_tls;
@@ -82,6 +85,52 @@ fn operating_other_clients_are_left_to_the_password_file_if_so_configured(ctx: &
             assert_eq!(alice.publish1("dev/a", b""), 0x87);
         }
         alice.round_trip("home/kitchen");
+    }
+    broker.stop();
+}
+
+/// The subject becomes the client's user name; what the broker's own files grant to that name is not for it.
+fn operating_subject_gets_nothing_of_a_user_of_the_same_name(ctx: &Ctx) {
+    let broker = deferring().start(ctx);
+    for way in [Way::Challenge, Way::UserName(Protocol::V5)] {
+        let mut alice = broker.device("alice").enter(&broker, way);
+        alice.round_trip("dev/a");
+        assert_eq!(alice.publish1("home/kitchen", b""), 0x87);
+        assert_eq!(alice.subscribe(&["home/kitchen", "hello/a"]), [0x87, 0]);
+    }
+}
+
+fn operating_token_without_subject_is_accepted(ctx: &Ctx) {
+    let broker = Setup::new().start(ctx);
+    let authority = &broker.setup().authority;
+    let device = Device::new(authority, "sensor", Key::ed25519(), |claims| claims.without("sub"));
+    for way in [Way::Challenge, Way::Exporter, Way::UserName(Protocol::V311)] {
+        device.enter(&broker, way).round_trip("dev/a");
+    }
+}
+
+/// With `per_listener_settings` the broker loads the plugin once for each listener that names it.
+fn operating_one_plugin_per_listener_serves_each(ctx: &Ctx) {
+    let mut setup = Setup::new().plain_listener().websocket_listener();
+    setup.is_per_listener = true;
+    let mut broker = setup.start(ctx);
+    let again = broker.setup().clone();
+    for _ in 0..2 {
+        let device = broker.device("sensor");
+        let mut clients = [
+            device.attempt(&broker, Way::Exporter).accepted(),
+            broker.device("plain").attempt_over(broker.open_plain(), Way::Challenge).accepted(),
+            broker.device("web").attempt_over(broker.open_websocket(), Way::Exporter).accepted(),
+        ];
+        for client in &mut clients {
+            client.round_trip("dev/a");
+            assert_eq!(client.publish1("secret", b""), 0x87);
+        }
+        device.with_key(Key::ed25519()).attempt(&broker, Way::Exporter).refused(&broker, "proof-wrong");
+        broker.reload(&again);
+        for client in &mut clients {
+            client.round_trip("dev/a");
+        }
     }
     broker.stop();
 }

@@ -280,8 +280,24 @@ impl Drop for Broker {
 }
 
 fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: Ports) -> String {
+    for (name, text) in [("server.crt", &pki().certificate), ("server.key", &pki().private_key)] {
+        std::fs::write(folder.join(name), text).expect("a TLS file");
+    }
+    let mut plugin = Vec::new();
+    if setup.has_plugin {
+        plugin.push(format!("plugin {}", ctx.plugin.display()));
+        plugin.push("plugin_opt_config_file {dir}/ace.toml".to_owned());
+    }
+    let tls = ["certfile {dir}/server.crt".to_owned(), "keyfile {dir}/server.key".to_owned()];
+    let mut listeners = vec![(ports.tls, tls.to_vec())];
+    listeners.extend(ports.plain.map(|port| (port, Vec::new())));
+    listeners.extend(ports.websocket.map(|port| {
+        let protocol = "protocol websockets".to_owned();
+        (port, [&[protocol][..], &tls].concat())
+    }));
+
     let mut lines = vec![
-        "per_listener_settings false".to_owned(),
+        format!("per_listener_settings {}", setup.is_per_listener),
         "persistence false".to_owned(),
         "log_dest stderr".to_owned(),
         "log_type all".to_owned(),
@@ -291,23 +307,15 @@ fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: Ports) -> Stri
         lines.push("user root".to_owned());
     }
     lines.extend(setup.conf.iter().cloned());
-    if setup.has_plugin {
-        lines.push(format!("plugin {}", ctx.plugin.display()));
-        lines.push("plugin_opt_config_file {dir}/ace.toml".to_owned());
+    if !setup.is_per_listener {
+        lines.extend(plugin.iter().cloned());
     }
-    for (name, text) in [("server.crt", &pki().certificate), ("server.key", &pki().private_key)] {
-        std::fs::write(folder.join(name), text).expect("a TLS file");
-    }
-    let tls = ["certfile {dir}/server.crt".to_owned(), "keyfile {dir}/server.key".to_owned()];
-    lines.push(format!("listener {} 127.0.0.1", ports.tls));
-    lines.extend(tls.clone());
-    if let Some(port) = ports.plain {
+    for (port, settings) in listeners {
         lines.push(format!("listener {port} 127.0.0.1"));
-    }
-    if let Some(port) = ports.websocket {
-        lines.push(format!("listener {port} 127.0.0.1"));
-        lines.push("protocol websockets".to_owned());
-        lines.extend(tls);
+        lines.extend(settings);
+        if setup.is_per_listener {
+            lines.extend(plugin.iter().cloned());
+        }
     }
     lines.join("\n") + "\n"
 }

@@ -215,6 +215,12 @@ impl Client {
         }
     }
 
+    /// The broker lets the client in.
+    pub fn expect_accepted(&mut self) {
+        let connack = self.expect(kind::CONNACK);
+        assert_eq!(connack.reason(), 0, "{connack:02x?}");
+    }
+
     /// Waits until the broker closes; gives the packets that came before.
     pub fn expect_close(&mut self) -> Vec<Packet> {
         let deadline = Instant::now() + PATIENCE;

@@ -27,6 +27,7 @@ pub mod property {
     pub const SESSION_EXPIRY: u8 = 0x11;
     pub const AUTHENTICATION_METHOD: u8 = 0x15;
     pub const AUTHENTICATION_DATA: u8 = 0x16;
+    pub const TOPIC_ALIAS: u8 = 0x23;
     pub const USER_PROPERTY: u8 = 0x26;
 }
 
@@ -301,6 +302,13 @@ pub fn publish(protocol: Protocol, topic: &str, payload: &[u8], qos: u8, retain:
     }
     body.extend(payload);
     packet(0x30 | qos << 1 | u8::from(retain), &body)
+}
+
+/// A PUBLISH of MQTT 5 at QoS 1 with a topic alias.
+pub fn publish_aliased(topic: &str, alias: u16, payload: &[u8], identifier: u16) -> Vec<u8> {
+    let alias = [&[property::TOPIC_ALIAS][..], &alias.to_be_bytes()].concat();
+    let body = [&binary(topic.as_bytes())[..], &identifier.to_be_bytes(), &properties(&alias), payload].concat();
+    packet(0x32, &body)
 }
 
 /// A PUBREL.

@@ -28,6 +28,8 @@ pub struct Setup {
     pub has_plain_listener: bool,
     /// Is there a WebSocket listener, with TLS, too?
     pub has_websocket_listener: bool,
+    /// Has each listener its own settings, and its own plugin?
+    pub is_per_listener: bool,
     /// Is the plugin loaded?
     pub has_plugin: bool,
 }
@@ -51,6 +53,7 @@ impl Setup {
             verbatim: None,
             has_plain_listener: false,
             has_websocket_listener: false,
+            is_per_listener: false,
             has_plugin: true,
         }
     }
