@@ -143,3 +143,39 @@ impl Plugin {
         self.publishers.borrow_mut().forget_expired(now);
     }
 }
+
+/// For measurements: the decision is timed for scopes that no token could carry.
+#[cfg(any(test, feature = "fake-broker"))]
+impl Plugin {
+    /// Lets a fake client in with the rights of a scope, as if it had proved a token with it.
+    pub fn admit_with_scope(
+        &self,
+        client: &mut crate::broker::fake::FakeClient,
+        scope: &ace_profile::scope::Scope,
+        expires: Timestamp,
+    ) {
+        use crate::session::{Grant, Phase, Rights, Session};
+
+        let user_name = std::ffi::CString::from(c"subject");
+        client.rename(&user_name);
+        let grant = Grant {
+            matcher: self.matchers.borrow_mut().compiled(scope),
+            expires,
+            user_name: user_name.clone(),
+            identity: None,
+            fingerprint: ace_profile::Fingerprint::of(b""),
+        };
+        let session = Session {
+            client_id: client.id().into(),
+            user_name: Some(user_name.into_boxed_c_str()),
+            rights: Rights::Token(Rc::new(grant)),
+            phase: Cell::new(Phase::Connected),
+            connection: None,
+            takes_disconnect: true,
+            speaks_mqtt5: true,
+            turn: self.turn.get(),
+            denial_logged: Cell::new(false),
+        };
+        self.sessions.borrow_mut().insert(client.key(), session);
+    }
+}

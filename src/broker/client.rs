@@ -1,7 +1,6 @@
 //! One client of the broker, as far as the broker tells plugins about it.
 
 use std::ffi::{CStr, c_char};
-use std::marker::PhantomData;
 
 use super::abi;
 use super::functions::Broker;
@@ -9,9 +8,8 @@ use super::functions::Broker;
 /// A client, borrowed from the broker for the duration of one event.
 #[derive(Clone, Copy)]
 pub struct Client<'a> {
-    broker: Broker,
+    broker: &'a Broker,
     client: *mut abi::mosquitto,
-    event: PhantomData<&'a ()>,
 }
 
 /// A client's address in the broker's memory: tells clients apart while they live, and is used again for others
@@ -38,8 +36,8 @@ impl ClientKey {
 }
 
 impl<'a> Client<'a> {
-    pub(super) const fn new(broker: Broker, client: *mut abi::mosquitto) -> Self {
-        Self { broker, client, event: PhantomData }
+    pub(super) const fn new(broker: &'a Broker, client: *mut abi::mosquitto) -> Self {
+        Self { broker, client }
     }
 
     /// What tells this client from others while it lives.

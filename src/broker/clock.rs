@@ -33,9 +33,9 @@ fn read(clock: libc::clockid_t) -> Timestamp {
         // Without a clock every token counts as expired.
         return Timestamp::MAX;
     }
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
-    Timestamp::from_unix_millis(seconds.saturating_mul(1000).saturating_add(millis))
+    // The clock stands after 1970, and the nanoseconds are fewer than a second's.
+    let millis = time.tv_nsec.cast_unsigned() / 1_000_000;
+    Timestamp::from_unix_millis(time.tv_sec.cast_unsigned().wrapping_mul(1000).wrapping_add(millis))
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ unsafe fn with<H: Handler>(userdata: *mut c_void, denial: Verdict, body: impl Fn
 unsafe extern "C" fn on_acl_check<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseAccess, |loaded| match AclCheck::read(loaded.broker, event) {
+        with::<H>(userdata, Verdict::RefuseAccess, |loaded| match AclCheck::read(&loaded.broker, event) {
             Some(event) => loaded.handler.acl_check(&event),
             None => Verdict::RefuseAccess,
         })
@@ -194,7 +194,7 @@ unsafe extern "C" fn on_acl_check<H: Handler>(_: c_int, event: *mut c_void, user
 unsafe extern "C" fn on_basic_auth<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseClient, |loaded| match BasicAuth::read(loaded.broker, event) {
+        with::<H>(userdata, Verdict::RefuseClient, |loaded| match BasicAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.basic_auth(&event),
             None => Verdict::RefuseClient,
         })
@@ -204,7 +204,7 @@ unsafe extern "C" fn on_basic_auth<H: Handler>(_: c_int, event: *mut c_void, use
 unsafe extern "C" fn on_extended_auth_start<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(loaded.broker, event) {
+        with::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.extended_auth_start(&event),
             None => Verdict::RefuseClient,
         })
@@ -218,7 +218,7 @@ unsafe extern "C" fn on_extended_auth_continue<H: Handler>(
 ) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(loaded.broker, event) {
+        with::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.extended_auth_continue(&event),
             None => Verdict::RefuseClient,
         })

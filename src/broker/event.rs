@@ -74,7 +74,7 @@ impl<'a> AclCheck<'a> {
     /// # Safety
     /// `event` must be what the broker handed in for `MOSQ_EVT_ACL_CHECK`, valid for `'a`.
     #[inline]
-    pub(super) unsafe fn read(broker: Broker, event: *const c_void) -> Option<Self> {
+    pub(super) unsafe fn read(broker: &'a Broker, event: *const c_void) -> Option<Self> {
         // SAFETY: the caller vouches for the event.
         let event = unsafe { &*event.cast::<abi::ace_evt_acl_check>() };
         if event.topic.is_null() || event.client.is_null() {
@@ -144,7 +144,7 @@ pub struct BasicAuth<'a> {
 impl<'a> BasicAuth<'a> {
     /// # Safety
     /// `event` must be what the broker handed in for `MOSQ_EVT_BASIC_AUTH`, valid for `'a`.
-    pub(super) unsafe fn read(broker: Broker, event: *const c_void) -> Option<Self> {
+    pub(super) unsafe fn read(broker: &'a Broker, event: *const c_void) -> Option<Self> {
         // SAFETY: the caller vouches for the event.
         let event = unsafe { &*event.cast::<abi::ace_evt_basic_auth>() };
         if event.client.is_null() {
@@ -172,7 +172,7 @@ pub struct ExtendedAuth<'a> {
 impl<'a> ExtendedAuth<'a> {
     /// # Safety
     /// `event` must be what the broker handed in for these events, valid for `'a`.
-    pub(super) unsafe fn read(broker: Broker, event: *mut c_void) -> Option<Self> {
+    pub(super) unsafe fn read(broker: &'a Broker, event: *mut c_void) -> Option<Self> {
         let event = event.cast::<abi::ace_evt_extended_auth>();
         // SAFETY: the caller vouches for the event.
         let view = unsafe { &*event };

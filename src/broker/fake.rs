@@ -69,6 +69,17 @@ impl FakeClient {
         self.user_name.as_deref().and_then(|name| name.to_str().ok())
     }
 
+    /// The client id; empty if there is none.
+    #[must_use]
+    pub fn id(&self) -> &CStr {
+        self.id.as_deref().unwrap_or_default()
+    }
+
+    /// Gives it a user name.
+    pub fn rename(&mut self, name: &CStr) {
+        self.user_name = Some(name.into());
+    }
+
     /// Becomes another client at the same address in memory.
     pub fn reuse(&mut self, id: &str) {
         *self = *Self::new(id);

@@ -183,8 +183,8 @@ impl Broker {
         unsafe { (self.functions.callback_unregister)(self.plugin, event as c_int, Some(callback), ptr::null()) };
     }
 
-    pub(super) const fn client<'a>(&self, client: *mut abi::mosquitto) -> Client<'a> {
-        Client::new(*self, client)
+    pub(super) const fn client(&self, client: *mut abi::mosquitto) -> Client<'_> {
+        Client::new(self, client)
     }
 }
 

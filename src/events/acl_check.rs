@@ -1,10 +1,10 @@
 //! `ACL_CHECK`: once per message and subscriber. No lock, no allocation, no waiting on the way to an answer.
 
 use crate::broker::{Access, AclCheck, Verdict, clock};
-use crate::config::{OnDenied, OtherClients};
+use crate::config::{Configuration, OnDenied, OtherClients};
 use crate::plugin::Plugin;
 use crate::report;
-use crate::session::{Decision, Denial, Phase};
+use crate::session::{Decision, Denial, Phase, Session};
 
 impl Plugin {
     #[inline]
@@ -15,16 +15,21 @@ impl Plugin {
             return self.unknown_client(event);
         };
         let now = clock::now_as_seen_from(session.expires());
-        let decision = session.decide(&self.configuration.borrow().public, event.access, event.topic, now);
-        drop(sessions);
-        match decision {
-            Decision::Allow => Verdict::Allow,
-            Decision::Defer => Verdict::Defer,
-            Decision::Deny(denial) => {
-                self.on_denied(event, denial);
-                Verdict::RefuseAccess
-            }
+        let denial = match session.decide(event.access, event.topic, now) {
+            Decision::Allow => return Verdict::Allow,
+            Decision::Defer => return Verdict::Defer,
+            Decision::Deny(denial) => denial,
+        };
+        let configuration = self.configuration.borrow();
+        if denial != Denial::SessionEnding && configuration.public.allow(event.access, event.topic) {
+            return Verdict::Allow;
         }
+        // Denied again, and the client has been told: nothing more to do.
+        let told = event.access == Access::Publish && event.qos > 0 && session.speaks_mqtt5;
+        if !(told && session.denial_logged.get()) {
+            self.on_denied(&configuration, session, event, denial);
+        }
+        Verdict::RefuseAccess
     }
 
     /// A client that never came to us to authenticate, or the stand-in for the publisher of a retained message.
@@ -54,11 +59,10 @@ impl Plugin {
 
     /// What follows a denial: a line in the log, and where MQTT has no other way to tell the client, its disconnection
     /// (RFC 9431 §2.3, §2.4).
-    fn on_denied(&self, event: &AclCheck<'_>, denial: Denial) {
-        let mut sessions = self.sessions.borrow_mut();
-        let Some(session) = sessions.of_mut(&event.client) else { return };
-        let connected = session.phase == Phase::Connected;
-        let configuration = self.configuration.borrow();
+    fn on_denied(&self, configuration: &Configuration, session: &Session, event: &AclCheck<'_>, denial: Denial) {
+        if session.phase.get() != Phase::Connected {
+            return;
+        }
         let (what, ends) = match event.access {
             // At QoS 1 and 2, MQTT 5 clients are told by the acknowledgement.
             Access::Publish => {
@@ -74,14 +78,12 @@ impl Plugin {
             Access::Subscribe => ("subscribe to", false),
             Access::Unsubscribe => return,
         };
-        // Every subscription that is refused is written down, of messages only the first: they can be many.
-        let logged = event.access != Access::Subscribe && session.denial_logged.replace(true);
-        if ends && connected {
-            session.phase = Phase::Ending;
+        if ends {
+            session.phase.set(Phase::Ending);
             self.endings.borrow_mut().push(event.client.key());
         }
-        drop(sessions);
-        if !logged && connected {
+        // Every subscription that is refused is written down, of messages only the first: they can be many.
+        if event.access == Access::Subscribe || !session.denial_logged.replace(true) {
             report::denied(&self.broker, &event.client, what, event.topic, denial.code());
         }
     }

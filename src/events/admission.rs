@@ -135,7 +135,7 @@ impl Plugin {
             client_id,
             user_name,
             rights,
-            phase: Phase::Connected,
+            phase: Cell::new(Phase::Connected),
             connection,
             takes_disconnect: speaks_mqtt5 && !client.is_websocket(),
             speaks_mqtt5,

@@ -31,7 +31,7 @@ impl Plugin {
         let session = sessions.of(client)?;
         // A client that connects just now, at the address of one that has gone, must not pass for it.
         let is_there =
-            session.phase.is_connected() && session.connection.is_none_or(|connection| connection.is_alive());
+            session.phase.get().is_connected() && session.connection.is_none_or(|connection| connection.is_alive());
         if !is_there {
             return None;
         }

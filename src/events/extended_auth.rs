@@ -40,12 +40,12 @@ impl Plugin {
     /// the client: it crashes or hangs at the next look into that table. So it is told to go on, and the client is
     /// disconnected with the next turn of its loop.
     fn ends_by_stray_answer(&self, client: &Client<'_>) -> bool {
-        let mut sessions = self.sessions.borrow_mut();
-        let Some(session) = sessions.of_mut(client).filter(|session| session.phase.is_connected()) else {
+        let sessions = self.sessions.borrow();
+        let Some(session) = sessions.of(client).filter(|session| session.phase.get().is_connected()) else {
             return false;
         };
-        if session.phase == Phase::Connected {
-            session.phase = Phase::Ending;
+        if session.phase.get() == Phase::Connected {
+            session.phase.set(Phase::Ending);
             self.endings.borrow_mut().push(client.key());
             let token = session.grant().map(|grant| grant.fingerprint);
             report::refused(&self.broker, client, &Reason::NoChallenge, token);
@@ -85,7 +85,7 @@ impl Plugin {
     fn is_reauthentication(&self, client: &Client<'_>, connection: Option<&Connection>) -> bool {
         let sessions = self.sessions.borrow();
         sessions.of(client).is_some_and(|session| {
-            session.phase.is_connected()
+            session.phase.get().is_connected()
                 && match (&session.connection, connection) {
                     (Some(known), Some(now)) => known.is_same(now),
                     (None, None) => true,

@@ -35,10 +35,10 @@ impl Plugin {
         let mut sessions = self.sessions.borrow_mut();
         for key in sessions.take_expired(now) {
             let Some(session) = sessions.get_mut(key) else { continue };
-            if session.phase != Phase::Connected {
+            if session.phase.get() != Phase::Connected {
                 continue;
             }
-            session.phase = Phase::Ending;
+            session.phase.set(Phase::Ending);
             self.endings.borrow_mut().push(key);
             let id = session.client_id.to_string_lossy();
             let token = session.grant().map(|grant| grant.fingerprint.to_string()).unwrap_or_default();
@@ -53,10 +53,10 @@ impl Plugin {
         let mut endings = Vec::with_capacity(keys.len());
         for key in keys {
             // The client may have gone by itself, and another have its place.
-            let Some(session) = sessions.get_mut(key).filter(|session| session.phase == Phase::Ending) else {
+            let Some(session) = sessions.get_mut(key).filter(|session| session.phase.get() == Phase::Ending) else {
                 continue;
             };
-            session.phase = Phase::Leaving;
+            session.phase.set(Phase::Leaving);
             let (connection, takes_disconnect) = (session.connection, session.takes_disconnect);
             endings.push(Ending { key, client_id: session.client_id.clone(), connection, takes_disconnect });
         }
@@ -73,20 +73,20 @@ impl Plugin {
             self.broker.kick(&ending.client_id);
         }
         let mut sessions = self.sessions.borrow_mut();
-        let Some(session) = sessions.get_mut(ending.key).filter(|session| session.phase == Phase::Leaving) else {
+        let Some(session) = sessions.get_mut(ending.key).filter(|session| session.phase.get() == Phase::Leaving) else {
             return;
         };
         // Mosquitto 2.0.11 loses track of a client when somebody else of its id leaves in the middle of a challenge, and then
         // cannot disconnect it by its id, or disconnects another. Until it has really gone, nothing is allowed to it.
         match ending.connection {
             Some(connection) if connection.is_alive() => {
-                session.phase = Phase::Ending;
+                session.phase.set(Phase::Ending);
                 connection.cut();
             }
             // Without TLS there is nothing to cut: it may stay, and do nothing.
-            None if !self.broker.is_2_1() => session.phase = Phase::Ending,
+            None if !self.broker.is_2_1() => session.phase.set(Phase::Ending),
             // The broker did not tell of the disconnection, or had none to make.
-            _ => session.phase = Phase::Departed,
+            _ => session.phase.set(Phase::Departed),
         }
     }
 }

@@ -49,24 +49,25 @@ impl Denial {
 
 impl PublicTopics {
     /// Whether anybody may do this.
+    #[inline]
     #[must_use]
     pub fn allow(&self, access: Access, topic: &[u8]) -> bool {
-        permits(&self.matcher, access, topic)
+        !self.matcher.is_empty() && permits(&self.matcher, access, topic)
     }
 }
 
 impl Session {
-    /// Decides on a request of this session's client.
+    /// Decides on a request of this session's client by its own rights. What is open to all is for the caller to ask about:
+    /// most requests are allowed without.
     #[inline]
     #[must_use]
-    pub fn decide(&self, public: &PublicTopics, access: Access, topic: &[u8], now: Timestamp) -> Decision {
+    pub fn decide(&self, access: Access, topic: &[u8], now: Timestamp) -> Decision {
         let grant = match &self.rights {
             Rights::Token(grant) => grant,
-            Rights::Public if public.allow(access, topic) => return Decision::Allow,
             Rights::Public => return Decision::Deny(Denial::OutsideScope),
             Rights::Foreign => return Decision::Defer,
         };
-        let token_counts = match self.phase {
+        let token_counts = match self.phase.get() {
             Phase::Connected => grant.is_valid_at(now),
             Phase::Ending => return Decision::Deny(Denial::SessionEnding),
             // The broker asks about each subscription of a client that is being disconnected, and deletes what is denied: a
@@ -77,13 +78,13 @@ impl Session {
             // new token, before it is given them.
             Phase::Departed => true,
         };
-        if token_counts && permits(&grant.matcher, access, topic) {
-            return Decision::Allow;
+        match (token_counts, permits(&grant.matcher, access, topic)) {
+            (true, true) => Decision::Allow,
+            (true, false) => Decision::Deny(Denial::OutsideScope),
+            // Giving a subscription up harms nobody.
+            (false, _) if access == Access::Unsubscribe => Decision::Allow,
+            (false, _) => Decision::Deny(Denial::TokenExpired),
         }
-        if public.allow(access, topic) {
-            return Decision::Allow;
-        }
-        Decision::Deny(if token_counts { Denial::OutsideScope } else { Denial::TokenExpired })
     }
 }
 
@@ -112,10 +113,6 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
     const ALL: [Access; 4] = [Access::Receive, Access::Publish, Access::Subscribe, Access::Unsubscribe];
 
-    fn public(aif: serde_json::Value) -> PublicTopics {
-        PublicTopics { matcher: Matcher::new(&Scope::from_aif_value(&aif).unwrap()) }
-    }
-
     fn session(phase: Phase, expires: u64) -> Session {
         let scope = Scope::from_aif_value(&json!([["mine/#", ["pub", "sub"]]])).unwrap();
         let grant = Grant {
@@ -125,56 +122,60 @@ mod tests {
             identity: None,
             fingerprint: Fingerprint::of(b"token"),
         };
-        Session { phase, ..Session::for_test(Rights::Token(Rc::new(grant))) }
+        let session = Session::for_test(Rights::Token(Rc::new(grant)));
+        session.phase.set(phase);
+        session
     }
 
     #[test]
     fn a_valid_token_allows_what_its_scope_says() {
-        let (nobody, session) = (public(json!([])), session(Phase::Connected, 1_001));
+        let session = session(Phase::Connected, 1_001);
         for access in ALL {
-            assert_eq!(session.decide(&nobody, access, b"mine/a", NOW), Decision::Allow, "{access:?}");
+            assert_eq!(session.decide(access, b"mine/a", NOW), Decision::Allow, "{access:?}");
         }
         for access in [Access::Receive, Access::Publish, Access::Subscribe] {
-            let decision = session.decide(&nobody, access, b"yours", NOW);
-            assert_eq!(decision, Decision::Deny(Denial::OutsideScope), "{access:?}");
+            assert_eq!(session.decide(access, b"yours", NOW), Decision::Deny(Denial::OutsideScope), "{access:?}");
         }
     }
 
     #[test]
-    fn an_expired_token_allows_nothing_but_what_is_public() {
-        let (all, session) = (public(json!([["mine/open", ["sub"]]])), session(Phase::Connected, 1_000));
-        for access in ALL {
-            let decision = session.decide(&all, access, b"mine/a", NOW);
-            let expected =
-                if access == Access::Unsubscribe { Decision::Allow } else { Decision::Deny(Denial::TokenExpired) };
-            assert_eq!(decision, expected, "{access:?}");
+    fn an_expired_token_allows_nothing() {
+        let session = session(Phase::Connected, 1_000);
+        for access in [Access::Receive, Access::Publish, Access::Subscribe] {
+            assert_eq!(session.decide(access, b"mine/a", NOW), Decision::Deny(Denial::TokenExpired), "{access:?}");
         }
-        assert_eq!(session.decide(&all, Access::Receive, b"mine/open", NOW), Decision::Allow);
-        assert_eq!(session.decide(&all, Access::Publish, b"mine/open", NOW), Decision::Deny(Denial::TokenExpired));
+        assert_eq!(session.decide(Access::Unsubscribe, b"mine/a", NOW), Decision::Allow);
     }
 
     #[test]
     fn a_session_that_ends_keeps_its_subscriptions_and_its_will() {
-        let nobody = public(json!([]));
         let leaving = session(Phase::Leaving, 1_000);
-        assert_eq!(leaving.decide(&nobody, Access::Subscribe, b"mine/#", NOW), Decision::Allow);
-        assert_eq!(leaving.decide(&nobody, Access::Publish, b"mine/will", NOW), Decision::Allow);
-        assert_eq!(leaving.decide(&nobody, Access::Receive, b"mine/a", NOW), Decision::Deny(Denial::TokenExpired));
+        assert_eq!(leaving.decide(Access::Subscribe, b"mine/#", NOW), Decision::Allow);
+        assert_eq!(leaving.decide(Access::Publish, b"mine/will", NOW), Decision::Allow);
+        assert_eq!(leaving.decide(Access::Receive, b"mine/a", NOW), Decision::Deny(Denial::TokenExpired));
         let departed = session(Phase::Departed, 1_000);
-        assert_eq!(departed.decide(&nobody, Access::Receive, b"mine/a", NOW), Decision::Allow);
-        assert_eq!(departed.decide(&nobody, Access::Publish, b"yours", NOW), Decision::Deny(Denial::OutsideScope));
+        assert_eq!(departed.decide(Access::Receive, b"mine/a", NOW), Decision::Allow);
+        assert_eq!(departed.decide(Access::Publish, b"yours", NOW), Decision::Deny(Denial::OutsideScope));
         let ending = session(Phase::Ending, 2_000);
         for access in ALL {
-            assert_eq!(ending.decide(&nobody, access, b"mine/a", NOW), Decision::Deny(Denial::SessionEnding));
+            assert_eq!(ending.decide(access, b"mine/a", NOW), Decision::Deny(Denial::SessionEnding));
         }
     }
 
     #[test]
-    fn the_anonymous_have_the_public_topics_and_others_are_deferred() {
-        let all = public(json!([["hello/#", ["pub"]]]));
+    fn what_is_public_is_so_in_its_own_direction() {
+        let scope = Scope::from_aif_value(&json!([["hello/#", ["pub"]]])).unwrap();
+        let public = PublicTopics { matcher: Matcher::new(&scope) };
+        assert!(public.allow(Access::Publish, b"hello/a"));
+        assert!(!public.allow(Access::Receive, b"hello/a"));
+        assert!(!public.allow(Access::Publish, b"other"));
+        assert!(!PublicTopics { matcher: Matcher::new(&Scope::default()) }.allow(Access::Publish, b"hello/a"));
+    }
+
+    #[test]
+    fn the_anonymous_have_nothing_of_their_own_and_others_are_deferred() {
         let anonymous = Session::for_test(Rights::Public);
-        assert_eq!(anonymous.decide(&all, Access::Publish, b"hello/a", NOW), Decision::Allow);
-        assert_eq!(anonymous.decide(&all, Access::Receive, b"hello/a", NOW), Decision::Deny(Denial::OutsideScope));
-        assert_eq!(Session::for_test(Rights::Foreign).decide(&all, Access::Publish, b"x", NOW), Decision::Defer);
+        assert_eq!(anonymous.decide(Access::Publish, b"hello/a", NOW), Decision::Deny(Denial::OutsideScope));
+        assert_eq!(Session::for_test(Rights::Foreign).decide(Access::Publish, b"x", NOW), Decision::Defer);
     }
 }

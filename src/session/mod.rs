@@ -3,6 +3,7 @@
 //! A session is found by the client's address in the broker's memory and trusted only if the client's id and user name
 //! still agree: the broker uses an address again for another client. Nothing here calls the broker.
 
+mod address_map;
 mod decision;
 mod grant;
 mod publishers;

@@ -3,12 +3,11 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::CStr;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use ace_profile::Timestamp;
-use hashbrown::HashMap;
 
+use super::address_map::AddressMap;
 use super::grant::Grant;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey};
@@ -55,7 +54,7 @@ pub struct Session {
     /// What it may do.
     pub rights: Rights,
     /// Where it is in its life.
-    pub phase: Phase,
+    pub phase: Cell<Phase>,
     /// Its TLS connection, if it has one that is known for certain.
     pub connection: Option<Connection>,
     /// Whether a DISCONNECT packet can be written to it: it speaks MQTT 5, not inside a WebSocket.
@@ -103,7 +102,7 @@ impl Session {
             client_id: c"client".into(),
             user_name: None,
             rights,
-            phase: Phase::Connected,
+            phase: Cell::new(Phase::Connected),
             connection: None,
             takes_disconnect: true,
             speaks_mqtt5: true,
@@ -116,7 +115,7 @@ impl Session {
 /// All sessions.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    by_key: HashMap<ClientKey, Session, BuildHasherDefault<AddressHasher>>,
+    by_key: AddressMap<Session>,
     by_expiry: BTreeSet<(Timestamp, ClientKey)>,
 }
 
@@ -125,17 +124,17 @@ impl Sessions {
     #[inline]
     #[must_use]
     pub fn of(&self, client: &Client<'_>) -> Option<&Session> {
-        self.by_key.get(&client.key()).filter(|session| session.is_of(client))
+        self.by_key.get(client.key().address()).filter(|session| session.is_of(client))
     }
 
     /// The session with this key, whoever has it.
     pub fn get_mut(&mut self, key: ClientKey) -> Option<&mut Session> {
-        self.by_key.get_mut(&key)
+        self.by_key.get_mut(key.address())
     }
 
     /// The session of this client, to be changed.
     pub fn of_mut(&mut self, client: &Client<'_>) -> Option<&mut Session> {
-        self.by_key.get_mut(&client.key()).filter(|session| session.is_of(client))
+        self.by_key.get_mut(client.key().address()).filter(|session| session.is_of(client))
     }
 
     /// Puts a session in place of whatever the address stood for before.
@@ -144,13 +143,13 @@ impl Sessions {
         if let Some(grant) = session.grant() {
             self.by_expiry.insert((grant.expires, key));
         }
-        self.by_key.insert(key, session);
+        self.by_key.insert(key.address(), session);
     }
 
     /// Gives a session another token's rights.
     pub fn replace_grant(&mut self, key: ClientKey, grant: Rc<Grant>) {
         self.forget_expiry(key);
-        if let Some(session) = self.by_key.get_mut(&key) {
+        if let Some(session) = self.by_key.get_mut(key.address()) {
             self.by_expiry.insert((grant.expires, key));
             session.rights = Rights::Token(grant);
         }
@@ -160,12 +159,12 @@ impl Sessions {
     /// their address is used again: there are never more of them than clients were connected at a time.
     pub fn depart(&mut self, client: &Client<'_>) {
         let key = client.key();
-        let Some(session) = self.by_key.get_mut(&key) else { return };
+        let Some(session) = self.by_key.get_mut(key.address()) else { return };
         if session.is_of(client) {
-            session.phase = Phase::Departed;
+            session.phase.set(Phase::Departed);
             session.connection = None;
         } else {
-            self.by_key.remove(&key);
+            self.by_key.remove(key.address());
         }
         self.forget_expiry(key);
     }
@@ -192,38 +191,13 @@ impl Sessions {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+        self.by_key.len() == 0
     }
 
     fn forget_expiry(&mut self, key: ClientKey) {
-        if let Some(grant) = self.by_key.get(&key).and_then(Session::grant) {
+        if let Some(grant) = self.by_key.get(key.address()).and_then(Session::grant) {
             self.by_expiry.remove(&(grant.expires, key));
         }
-    }
-}
-
-/// Spreads addresses: all that is needed where nobody can choose the keys.
-#[derive(Default)]
-pub(super) struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_usize(usize::from(*byte) ^ self.0 as usize);
-        }
-    }
-
-    #[inline]
-    fn write_usize(&mut self, address: usize) {
-        let product = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // The table takes its slot from the lower bits, which in a product know too little.
-        self.0 = product ^ (product >> 32);
     }
 }
 

@@ -6,8 +6,11 @@
 
 mod aif;
 mod filter;
+mod literals;
 mod matcher;
 mod permission;
+mod tree;
+mod words;
 
 pub use aif::{Scope, ScopeEntry, ScopeError};
 pub use filter::{FilterError, TopicFilter, shared_subscription_filter};

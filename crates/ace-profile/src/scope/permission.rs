@@ -55,9 +55,17 @@ impl Permissions {
     pub const BOTH: Self = Self(3);
 
     /// Whether the set holds this permission.
+    #[inline]
     #[must_use]
     pub const fn contains(self, permission: Permission) -> bool {
         self.0 & permission.bit() != 0
+    }
+
+    /// Whether the sets have a permission in common.
+    #[inline]
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether the set holds nothing.

@@ -1,0 +1,208 @@
+//! What one whole `ACL_CHECK` costs: from the broker's call to the return code, by the number of filters in the client's
+//! scope, and by where the filter that matters stands among them.
+//!
+//! `cargo bench --bench acl_check` prints two tables: nanoseconds with their ratios to the scope of 16 filters, taken in
+//! turns within one run; and, where valgrind is installed, instructions, which are the same each time.
+
+use std::ffi::{CStr, CString};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use ace_profile::Timestamp;
+use ace_profile::scope::{Permissions, Scope, TopicFilter};
+use mosquitto_ace::broker::Access;
+use mosquitto_ace::broker::fake::{AclCheckCall, Fake, FakeClient};
+use mosquitto_ace::plugin::Plugin;
+
+const FILTERS: [usize; 4] = [1, 16, 256, 4096];
+const REFERENCE: usize = 16;
+const ROUNDS: usize = 15;
+const CALLS_PER_ROUND: u32 = 100_000;
+/// In the instruction count, the difference between two numbers of calls leaves out what is not a call.
+const COUNTED_CALLS: [u32; 2] = [1_000, 11_000];
+
+/// Where the filter that matches stands in the scope.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Case {
+    First,
+    Last,
+    Wildcard,
+    Absent,
+}
+
+const CASES: [Case; 4] = [Case::First, Case::Last, Case::Wildcard, Case::Absent];
+
+impl Case {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Wildcard => "by wildcard",
+            Self::Absent => "absent",
+        }
+    }
+
+    fn topic(self, filters: usize) -> CString {
+        let number = match self {
+            Self::First => 0,
+            Self::Last => filters - 1,
+            Self::Wildcard | Self::Absent => filters + 1,
+        };
+        let kind = if self == Self::Wildcard { "humidity" } else { "temperature" };
+        CString::new(format!("plant/line{number:05}/{kind}")).unwrap_or_default()
+    }
+
+    const fn expected(self) -> i32 {
+        if matches!(self, Self::Absent) { 12 } else { 0 }
+    }
+}
+
+/// So many filters, of which the last is one for all lines by wildcard.
+fn scope(filters: usize) -> Scope {
+    let lines = (0..filters).map(|number| format!("plant/line{number:05}/temperature"));
+    let filters = lines.chain([String::from("plant/+/humidity")]);
+    Scope::new(filters.filter_map(|text| Some((TopicFilter::parse(&text).ok()?, Permissions::BOTH))))
+}
+
+struct Subject {
+    fake: Fake<Plugin>,
+    clients: Vec<Box<FakeClient>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Subject {
+    /// A plugin with a few hundred other clients.
+    fn new() -> Self {
+        let Ok(folder) = tempfile::tempdir() else { fail("no temporary folder") };
+        let jwks = r#"{"keys":[{"kty":"oct","kid":"1","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}"#;
+        let config = "audience = \"broker\"\n[[authorization_server]]\nissuer = \"as\"\njwks = \"jwks.json\"\n";
+        let path = folder.path().join("ace.toml");
+        let written =
+            std::fs::write(folder.path().join("jwks.json"), jwks).and_then(|()| std::fs::write(&path, config));
+        if written.is_err() {
+            fail("the temporary folder cannot be written to");
+        }
+        let Ok(fake) = Fake::<Plugin>::load(&[("config_file", &path.to_string_lossy())]) else { fail("no plugin") };
+        let mut clients = Vec::new();
+        for number in 0..500 {
+            let mut client = FakeClient::new(&format!("bystander-{number}"));
+            fake.plugin().admit_with_scope(&mut client, &scope(2), Timestamp::MAX);
+            clients.push(client);
+        }
+        Self { fake, clients, _folder: folder }
+    }
+
+    fn client(&self, filters: usize) -> Box<FakeClient> {
+        let mut client = FakeClient::new("measured-client-0001");
+        self.fake.plugin().admit_with_scope(&mut client, &scope(filters), Timestamp::MAX);
+        client
+    }
+
+    fn prepare<'a>(&self, client: &'a mut FakeClient, topic: &'a CStr, case: Case) -> AclCheckCall<'a> {
+        // At QoS 1 a denied client stays connected.
+        let mut call = self.fake.prepare_acl_check(client, Access::Publish, topic, 1);
+        if call.call() != case.expected() {
+            fail("the decision is wrong");
+        }
+        call
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, filters, case, calls] = arguments.as_slice()
+        && flag == "--calls"
+    {
+        return call_only(filters, case, calls);
+    }
+    let subject = Subject::new();
+    println!("One ACL_CHECK (publish, three levels), with {} other clients.\n", subject.clients.len());
+    print_times(&subject);
+    print_instructions();
+    ExitCode::SUCCESS
+}
+
+fn print_times(subject: &Subject) {
+    println!(
+        "Nanoseconds (median of {ROUNDS} rounds of {CALLS_PER_ROUND} calls, in turns); ratio to {REFERENCE} filters"
+    );
+    println!("{:>12} {}", "filters", CASES.map(|case| format!("{:>18}", case.name())).concat());
+    let mut medians = vec![[0.0; CASES.len()]; FILTERS.len()];
+    for (column, case) in CASES.into_iter().enumerate() {
+        let mut samples = vec![Vec::new(); FILTERS.len()];
+        let mut clients: Vec<_> = FILTERS.map(|filters| (subject.client(filters), case.topic(filters))).into();
+        let mut calls: Vec<_> =
+            clients.iter_mut().map(|(client, topic)| subject.prepare(client, topic, case)).collect();
+        for _ in 0..ROUNDS {
+            for (call, samples) in calls.iter_mut().zip(&mut samples) {
+                samples.push(time(call));
+            }
+        }
+        for (row, samples) in medians.iter_mut().zip(&mut samples) {
+            samples.sort();
+            row[column] = samples[ROUNDS / 2].as_secs_f64() * 1e9 / f64::from(CALLS_PER_ROUND);
+        }
+    }
+    let reference = FILTERS.iter().position(|filters| *filters == REFERENCE).map_or([1.0; 4], |row| medians[row]);
+    for (filters, row) in FILTERS.iter().zip(&medians) {
+        let cells =
+            row.iter().zip(reference).map(|(time, reference)| format!("{time:>9.1} ({:>5.2}×)", time / reference));
+        println!("{filters:>12} {}", cells.collect::<String>());
+    }
+}
+
+fn time(call: &mut AclCheckCall<'_>) -> Duration {
+    let start = Instant::now();
+    for _ in 0..CALLS_PER_ROUND {
+        std::hint::black_box(call.call());
+    }
+    start.elapsed()
+}
+
+fn print_instructions() {
+    println!("\nInstructions (valgrind --tool=callgrind)");
+    println!("{:>12} {}", "filters", CASES.map(|case| format!("{:>14}", case.name())).concat());
+    for filters in FILTERS {
+        let cells: Option<String> =
+            CASES.into_iter().map(|case| Some(format!("{:>14}", instructions(filters, case)?))).collect();
+        match cells {
+            Some(cells) => println!("{filters:>12} {cells}"),
+            None => return println!("valgrind is not installed, or did not count"),
+        }
+    }
+}
+
+/// Instructions per call: this program again, under valgrind, with two numbers of calls.
+fn instructions(filters: usize, case: Case) -> Option<u64> {
+    let count = |calls: u32| {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().ok()?)
+            .args(["--calls", &filters.to_string(), case.name(), &calls.to_string()])
+            .output()
+            .ok()?;
+        let report = String::from_utf8_lossy(&output.stderr).into_owned();
+        report.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse::<u64>().ok())
+    };
+    let [few, many] = COUNTED_CALLS;
+    Some(count(many)?.checked_sub(count(few)?)? / u64::from(many - few))
+}
+
+fn call_only(filters: &str, case: &str, calls: &str) -> ExitCode {
+    let case = CASES.into_iter().find(|known| known.name() == case);
+    let (Ok(filters), Some(case), Ok(calls)) = (filters.parse(), case, calls.parse::<u32>()) else {
+        fail("--calls FILTERS CASE CALLS");
+    };
+    let subject = Subject::new();
+    let (mut client, topic) = (subject.client(filters), case.topic(filters));
+    let mut call = subject.prepare(&mut client, &topic, case);
+    for _ in 0..calls {
+        std::hint::black_box(call.call());
+    }
+    ExitCode::SUCCESS
+}
+
+fn fail(reason: &str) -> ! {
+    eprintln!("acl_check: {reason}");
+    std::process::exit(1);
+}

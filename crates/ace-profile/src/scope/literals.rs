@@ -1,0 +1,176 @@
+//! A hash table of texts that is made once and looked up many times.
+//!
+//! The longest probe is bounded when the table is made, by trying layouts, so that a look-up costs the same whatever is
+//! in it. Texts beyond eight bytes are compared byte by byte when their hashes agree: nothing is found by chance.
+
+use super::words::{EXACT_BYTES, MULTIPLIER, word_of};
+
+/// The longest probe sequence that is accepted.
+const MAX_PROBES: usize = 4;
+/// How many hash functions are tried before the table is made larger.
+const ATTEMPTS: u64 = 16;
+/// How often the table's size may be doubled to keep probes short.
+const MAX_DOUBLINGS: u32 = 2;
+
+/// What is found where there is nothing.
+pub(super) const NONE: u32 = 0;
+
+/// Texts, each under a number (the tree's node that it starts from; zero where there is no tree) and leading to another.
+#[derive(Debug, Default)]
+pub(super) struct Literals {
+    entries: Vec<Entry>,
+    texts: Vec<u8>,
+    multiplier: u64,
+    shift: u32,
+    /// The length of the longest probe sequence.
+    probes: usize,
+}
+
+/// An entry of the table; empty where it leads to [`NONE`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    word: u64,
+    place: u64,
+    to: u32,
+    /// Where the text's bytes start among all texts.
+    text: u32,
+}
+
+impl Literals {
+    /// Lays out a table of (from, text, to); no `to` is [`NONE`], and no (from, text) comes twice.
+    pub(super) fn new(literals: &[(u32, Box<str>, u32)]) -> Self {
+        let mut texts = Vec::new();
+        let mut entries = Vec::with_capacity(literals.len());
+        for (from, text, to) in literals {
+            entries.push(Entry {
+                word: word_of(text.as_bytes()),
+                place: place(*from, text.len()),
+                to: *to,
+                text: u32::try_from(texts.len()).unwrap_or(u32::MAX),
+            });
+            texts.extend_from_slice(text.as_bytes());
+        }
+        let smallest = (entries.len() * 2).next_power_of_two().max(2);
+        let layout = (0..=MAX_DOUBLINGS)
+            .flat_map(|doublings| (0..ATTEMPTS).map(move |attempt| (smallest << doublings, attempt)))
+            .find_map(|(size, attempt)| Self::lay_out(&entries, size, attempt, MAX_PROBES))
+            // Texts chosen to collide: slower to look up, still right and of bounded size.
+            .or_else(|| Self::lay_out(&entries, smallest, 0, smallest));
+        Self { texts, ..layout.unwrap_or_default() }
+    }
+
+    /// Places the entries in a table of this size, unless one would end up more than `most` probes away.
+    fn lay_out(entries: &[Entry], size: usize, attempt: u64, most: usize) -> Option<Self> {
+        let mut table = Self {
+            entries: vec![Entry::default(); size],
+            texts: Vec::new(),
+            multiplier: MULTIPLIER.wrapping_mul(2 * attempt + 1),
+            shift: u64::BITS - size.trailing_zeros(),
+            probes: 1,
+        };
+        for entry in entries {
+            let home = table.home(entry.place, entry.word);
+            let (step, slot) = (0..most)
+                .map(|step| (step, (home + step) & (size - 1)))
+                .find(|(_, slot)| table.entries.get(*slot).is_some_and(|there| there.to == NONE))?;
+            *table.entries.get_mut(slot)? = *entry;
+            table.probes = table.probes.max(step + 1);
+        }
+        Some(table)
+    }
+
+    /// Where this text leads from there, given its word; [`NONE`] if nowhere.
+    #[inline(always)]
+    pub(super) fn find(&self, from: u32, word: u64, text: &[u8]) -> u32 {
+        let mask = self.entries.len().wrapping_sub(1);
+        let place = place(from, text.len());
+        let mut slot = self.home(place, word);
+        let end = slot + self.probes;
+        while slot < end {
+            let Some(entry) = self.entries.get(slot & mask) else { return NONE };
+            if entry.word == word && entry.place == place && self.is_text(entry.text, text) {
+                return entry.to;
+            }
+            if entry.to == NONE {
+                return NONE;
+            }
+            slot += 1;
+        }
+        NONE
+    }
+
+    /// Whether the text that starts there among all texts, and has the same word and length, is this one.
+    #[inline(always)]
+    fn is_text(&self, start: u32, text: &[u8]) -> bool {
+        let start = start as usize;
+        text.len() <= EXACT_BYTES || self.texts.get(start..start + text.len()) == Some(text)
+    }
+
+    #[inline(always)]
+    fn home(&self, place: u64, word: u64) -> usize {
+        // Both halves of the product: the upper one knows of all bits of the key, the lower one evens it out.
+        let product = u128::from(word ^ place.wrapping_mul(MULTIPLIER)) * u128::from(self.multiplier);
+        (((product >> 64) as u64 ^ product as u64) >> self.shift) as usize
+    }
+}
+
+/// From where, and how long the text is, in one number.
+#[inline(always)]
+const fn place(from: u32, length: usize) -> u64 {
+    ((from as u64) << 32) | length as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(table: &Literals, from: u32, text: &str) -> u32 {
+        table.find(from, word_of(text.as_bytes()), text.as_bytes())
+    }
+
+    #[test]
+    fn each_text_is_found_from_where_it_was_put() {
+        let literals: Vec<(u32, Box<str>, u32)> =
+            (1..2_000).map(|number| (number % 7, format!("text-{number}").into(), number)).collect();
+        let table = Literals::new(&literals);
+        for (from, text, to) in &literals {
+            assert_eq!(find(&table, *from, text), *to);
+            assert_eq!(find(&table, from + 1, text), NONE);
+        }
+        assert_eq!(find(&table, 1, "text-0"), NONE);
+        assert!(table.probes <= MAX_PROBES, "{}", table.probes);
+    }
+
+    #[test]
+    fn nothing_is_found_in_nothing() {
+        assert_eq!(find(&Literals::new(&[]), 0, ""), NONE);
+        assert_eq!(find(&Literals::default(), 0, "a"), NONE);
+    }
+
+    /// The word is the same, the text is not.
+    #[test]
+    fn texts_are_compared_where_words_agree() {
+        let table = Literals::new(&[(0, "a-long-text".into(), 1)]);
+        let word = word_of(b"a-long-text");
+        assert_eq!(table.find(0, word, b"a-long-text"), 1);
+        assert_eq!(table.find(0, word, b"a-long-tex_"), NONE);
+    }
+
+    /// Eight bytes that the first multipliers send to the same slots: the table stays small, and right.
+    #[test]
+    fn colliding_texts_cost_no_more_than_their_number() {
+        // The inverse of the multiplier turns small numbers into words that it sends to small products.
+        let inverse =
+            (0..6).fold(MULTIPLIER, |guess, _| guess.wrapping_mul(2_u64.wrapping_sub(MULTIPLIER.wrapping_mul(guess))));
+        assert_eq!(inverse.wrapping_mul(MULTIPLIER), 1);
+        let words: Vec<u64> = (1..200).map(|number: u64| number.wrapping_mul(inverse)).collect();
+        let entries: Vec<Entry> =
+            words.iter().zip(1..).map(|(word, to)| Entry { word: *word, place: 0, to, text: 0 }).collect();
+        let size = 512;
+        let table = (0..ATTEMPTS).find_map(|attempt| Literals::lay_out(&entries, size, attempt, size));
+        let table = table.unwrap();
+        for (word, to) in words.iter().zip(1..) {
+            assert_eq!(table.find(0, *word, b""), if *word == 0 { NONE } else { to });
+        }
+    }
+}
