@@ -155,16 +155,17 @@ impl Table {
         }
     }
 
-    /// The table as people read it on a terminal.
+    /// The table as people read it on a terminal; unless it is whole, only the rows of which something has run.
     #[must_use]
-    pub fn for_terminal(&self) -> String {
+    pub fn for_terminal(&self, whole: bool) -> String {
+        let has_run = |requirement: &str| self.cells.keys().any(|(run, _)| run == requirement);
         let width = self.rows.iter().map(|(_, name)| name.chars().count()).max().unwrap_or(0);
         let mut text = format!("{:<5}{:<width$}", "", "accepting/refusing tests");
         for (_, version) in &self.columns {
             let _ = write!(text, "  {version:<16}");
         }
         text = text.trim_end().to_owned();
-        for (requirement, name) in &self.rows {
+        for (requirement, name) in self.rows.iter().filter(|(requirement, _)| whole || has_run(requirement)) {
             let mut line = format!("{requirement:<5}{name:<width$}");
             for release in self.releases() {
                 let word = match self.verdict(requirement, release) {
@@ -230,7 +231,9 @@ mod tests {
         let table = Table::new(&declared(&[]), &outcomes, &[broker("2.1.2")]);
         assert_eq!(table.verdict("C1", "2.1"), Verdict::Met);
         assert!(table.complaints(true).is_empty());
-        assert!(table.for_terminal().contains("met 1/1"));
+        assert!(table.for_terminal(true).contains("met 1/1"));
+        assert!(Table::new(&declared(&[]), &[], &[broker("2.1.2")]).for_terminal(true).contains("not proved 0/0"));
+        assert!(!Table::new(&declared(&[]), &[], &[broker("2.1.2")]).for_terminal(false).contains("C1"));
 
         let table = Table::new(&declared(&[]), &outcomes[..1], &[broker("2.1.2")]);
         assert_eq!(table.verdict("C1", "2.1"), Verdict::Unproved);
