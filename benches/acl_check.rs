@@ -21,47 +21,71 @@ const CALLS_PER_ROUND: u32 = 100_000;
 /// In the instruction count, the difference between two numbers of calls leaves out what is not a call.
 const COUNTED_CALLS: [u32; 2] = [1_000, 11_000];
 
+/// What the filters of the scope are like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Filters {
+    /// `plant/line00001/temperature`: one topic each.
+    Topics,
+    /// `plant/line00001/#`: all below.
+    Subtrees,
+    /// `plant/+/kind00001`: a wildcard in the middle.
+    Wildcards,
+}
+
 /// Where the filter that matches stands in the scope.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Case {
+enum Position {
     First,
     Last,
-    Wildcard,
     Absent,
 }
 
-const CASES: [Case; 4] = [Case::First, Case::Last, Case::Wildcard, Case::Absent];
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Case(Filters, Position);
+
+const CASES: [Case; 9] = [
+    Case(Filters::Topics, Position::First),
+    Case(Filters::Topics, Position::Last),
+    Case(Filters::Topics, Position::Absent),
+    Case(Filters::Subtrees, Position::First),
+    Case(Filters::Subtrees, Position::Last),
+    Case(Filters::Subtrees, Position::Absent),
+    Case(Filters::Wildcards, Position::First),
+    Case(Filters::Wildcards, Position::Last),
+    Case(Filters::Wildcards, Position::Absent),
+];
 
 impl Case {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Last => "last",
-            Self::Wildcard => "by wildcard",
-            Self::Absent => "absent",
-        }
+    fn name(self) -> String {
+        format!("{:?} {:?}", self.0, self.1).to_lowercase()
     }
 
     fn topic(self, filters: usize) -> CString {
-        let number = match self {
-            Self::First => 0,
-            Self::Last => filters - 1,
-            Self::Wildcard | Self::Absent => filters + 1,
+        let number = match self.1 {
+            Position::First => 0,
+            Position::Last => filters - 1,
+            Position::Absent => filters + 1,
         };
-        let kind = if self == Self::Wildcard { "humidity" } else { "temperature" };
-        CString::new(format!("plant/line{number:05}/{kind}")).unwrap_or_default()
+        let topic = match self.0 {
+            Filters::Topics | Filters::Subtrees => format!("plant/line{number:05}/temperature"),
+            Filters::Wildcards => format!("plant/line00000/kind{number:05}"),
+        };
+        CString::new(topic).unwrap_or_default()
     }
 
-    const fn expected(self) -> i32 {
-        if matches!(self, Self::Absent) { 12 } else { 0 }
+    fn expected(self) -> i32 {
+        if self.1 == Position::Absent { 12 } else { 0 }
     }
-}
 
-/// So many filters, of which the last is one for all lines by wildcard.
-fn scope(filters: usize) -> Scope {
-    let lines = (0..filters).map(|number| format!("plant/line{number:05}/temperature"));
-    let filters = lines.chain([String::from("plant/+/humidity")]);
-    Scope::new(filters.filter_map(|text| Some((TopicFilter::parse(&text).ok()?, Permissions::BOTH))))
+    /// So many filters.
+    fn scope(self, filters: usize) -> Scope {
+        let filters = (0..filters).map(|number| match self.0 {
+            Filters::Topics => format!("plant/line{number:05}/temperature"),
+            Filters::Subtrees => format!("plant/line{number:05}/#"),
+            Filters::Wildcards => format!("plant/+/kind{number:05}"),
+        });
+        Scope::new(filters.filter_map(|text| Some((TopicFilter::parse(&text).ok()?, Permissions::BOTH))))
+    }
 }
 
 struct Subject {
@@ -86,15 +110,15 @@ impl Subject {
         let mut clients = Vec::new();
         for number in 0..500 {
             let mut client = FakeClient::new(&format!("bystander-{number}"));
-            fake.plugin().admit_with_scope(&mut client, &scope(2), Timestamp::MAX);
+            fake.plugin().admit_with_scope(&mut client, &CASES[0].scope(2), Timestamp::MAX);
             clients.push(client);
         }
         Self { fake, clients, _folder: folder }
     }
 
-    fn client(&self, filters: usize) -> Box<FakeClient> {
+    fn client(&self, case: Case, filters: usize) -> Box<FakeClient> {
         let mut client = FakeClient::new("measured-client-0001");
-        self.fake.plugin().admit_with_scope(&mut client, &scope(filters), Timestamp::MAX);
+        self.fake.plugin().admit_with_scope(&mut client, &case.scope(filters), Timestamp::MAX);
         client
     }
 
@@ -126,29 +150,33 @@ fn print_times(subject: &Subject) {
     println!(
         "Nanoseconds (median of {ROUNDS} rounds of {CALLS_PER_ROUND} calls, in turns); ratio to {REFERENCE} filters"
     );
-    println!("{:>12} {}", "filters", CASES.map(|case| format!("{:>18}", case.name())).concat());
-    let mut medians = vec![[0.0; CASES.len()]; FILTERS.len()];
-    for (column, case) in CASES.into_iter().enumerate() {
-        let mut samples = vec![Vec::new(); FILTERS.len()];
-        let mut clients: Vec<_> = FILTERS.map(|filters| (subject.client(filters), case.topic(filters))).into();
+    print_heading(18);
+    for case in CASES {
+        let mut clients: Vec<_> = FILTERS.map(|filters| (subject.client(case, filters), case.topic(filters))).into();
         let mut calls: Vec<_> =
             clients.iter_mut().map(|(client, topic)| subject.prepare(client, topic, case)).collect();
+        let mut samples = vec![Vec::new(); FILTERS.len()];
         for _ in 0..ROUNDS {
             for (call, samples) in calls.iter_mut().zip(&mut samples) {
                 samples.push(time(call));
             }
         }
-        for (row, samples) in medians.iter_mut().zip(&mut samples) {
-            samples.sort();
-            row[column] = samples[ROUNDS / 2].as_secs_f64() * 1e9 / f64::from(CALLS_PER_ROUND);
-        }
+        let medians: Vec<f64> = samples
+            .iter_mut()
+            .map(|samples| {
+                samples.sort();
+                samples[ROUNDS / 2].as_secs_f64() * 1e9 / f64::from(CALLS_PER_ROUND)
+            })
+            .collect();
+        let reference =
+            FILTERS.iter().zip(&medians).find(|(filters, _)| **filters == REFERENCE).map_or(1.0, |(_, time)| *time);
+        let cells: String = medians.iter().map(|time| format!("{time:>9.1} ({:>5.2}×)", time / reference)).collect();
+        println!("{:>18} {cells}", case.name());
     }
-    let reference = FILTERS.iter().position(|filters| *filters == REFERENCE).map_or([1.0; 4], |row| medians[row]);
-    for (filters, row) in FILTERS.iter().zip(&medians) {
-        let cells =
-            row.iter().zip(reference).map(|(time, reference)| format!("{time:>9.1} ({:>5.2}×)", time / reference));
-        println!("{filters:>12} {}", cells.collect::<String>());
-    }
+}
+
+fn print_heading(width: usize) {
+    println!("{:>18} {}", "filters:", FILTERS.map(|filters| format!("{filters:>width$}")).concat());
 }
 
 fn time(call: &mut AclCheckCall<'_>) -> Duration {
@@ -161,12 +189,12 @@ fn time(call: &mut AclCheckCall<'_>) -> Duration {
 
 fn print_instructions() {
     println!("\nInstructions (valgrind --tool=callgrind)");
-    println!("{:>12} {}", "filters", CASES.map(|case| format!("{:>14}", case.name())).concat());
-    for filters in FILTERS {
+    print_heading(8);
+    for case in CASES {
         let cells: Option<String> =
-            CASES.into_iter().map(|case| Some(format!("{:>14}", instructions(filters, case)?))).collect();
+            FILTERS.into_iter().map(|filters| Some(format!("{:>8}", instructions(filters, case)?))).collect();
         match cells {
-            Some(cells) => println!("{filters:>12} {cells}"),
+            Some(cells) => println!("{:>18} {cells}", case.name()),
             None => return println!("valgrind is not installed, or did not count"),
         }
     }
@@ -178,7 +206,7 @@ fn instructions(filters: usize, case: Case) -> Option<u64> {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(std::env::current_exe().ok()?)
-            .args(["--calls", &filters.to_string(), case.name(), &calls.to_string()])
+            .args(["--calls", &filters.to_string(), &case.name(), &calls.to_string()])
             .output()
             .ok()?;
         let report = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -194,7 +222,7 @@ fn call_only(filters: &str, case: &str, calls: &str) -> ExitCode {
         fail("--calls FILTERS CASE CALLS");
     };
     let subject = Subject::new();
-    let (mut client, topic) = (subject.client(filters), case.topic(filters));
+    let (mut client, topic) = (subject.client(case, filters), case.topic(filters));
     let mut call = subject.prepare(&mut client, &topic, case);
     for _ in 0..calls {
         std::hint::black_box(call.call());
