@@ -24,6 +24,9 @@ pub(crate) enum Reason {
     /// The connection under the client changed between challenge and answer.
     #[error("the answer came over another connection than the challenge went to")]
     OtherConnection,
+    /// A bearer token has nothing to prove, and a client that proves something means another token.
+    #[error("a proof came with a token that has no key to prove")]
+    ProofWithoutKey,
     /// An AUTH packet where no challenge is open.
     #[error("there is no challenge to answer")]
     NoChallenge,
@@ -77,6 +80,7 @@ impl Reason {
             Self::Exporter(ExporterError::Unavailable) => "exporter-unavailable",
             Self::NoTls => "exporter-without-tls",
             Self::OtherConnection => "challenge-other-connection",
+            Self::ProofWithoutKey => "proof-without-key",
             Self::NoChallenge => "challenge-missing",
             Self::UserNameWithMethod => "user-name-with-method",
             Self::NoTokenHeld => "token-not-held",

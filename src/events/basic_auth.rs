@@ -62,9 +62,13 @@ impl Plugin {
     ) -> Result<Verdict, Refused> {
         let connection = self.connection_of(client);
         let token = self.validate(token)?;
-        if let Confirmation::Key(key) = &token.confirmation {
-            let proof = password.proof(key.proof_bytes()).map_err(Reason::from).about(token.fingerprint)?;
-            self.prove_by_exporter(key, connection.as_ref(), &proof).about(token.fingerprint)?;
+        match &token.confirmation {
+            Confirmation::Key(key) => {
+                let proof = password.proof(key.proof_bytes()).map_err(Reason::from).about(token.fingerprint)?;
+                self.prove_by_exporter(key, connection.as_ref(), &proof).about(token.fingerprint)?;
+            }
+            Confirmation::Bearer if password.is_empty() => {}
+            Confirmation::Bearer => return Err(Reason::ProofWithoutKey).about(token.fingerprint),
         }
         self.admit(client, &token, connection, "user name")
     }
@@ -79,13 +83,12 @@ impl Plugin {
         }
         let connection = self.connection_of(client);
         let token = self.validate(&brought.token)?;
-        if let Confirmation::Key(key) = &token.confirmation {
-            match &brought.freshness {
-                None => self.prove_by_exporter(key, connection.as_ref(), &brought.proof),
-                Some(freshness) => self.prove_by_time(client, key, &token.audience, freshness, &brought.proof),
-            }
-            .about(token.fingerprint)?;
+        let key = token.key().ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
+        match &brought.freshness {
+            None => self.prove_by_exporter(key, connection.as_ref(), &brought.proof),
+            Some(freshness) => self.prove_by_time(client, key, &token.audience, freshness, &brought.proof),
         }
+        .about(token.fingerprint)?;
         let how = if brought.freshness.is_some() { "draft-00 timed proof" } else { "draft-00 exporter proof" };
         self.admit(client, &token, connection, how)
     }

@@ -65,9 +65,8 @@ impl Plugin {
             AuthenticationData::WithProof { .. } if reauthentication => Err(Reason::ProofInReauthentication.into()),
             AuthenticationData::WithProof { token, proof } => {
                 let token = self.validate(token)?;
-                if let Confirmation::Key(key) = &token.confirmation {
-                    self.prove_by_exporter(key, connection.as_ref(), proof).about(token.fingerprint)?;
-                }
+                let key = token.key().ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
+                self.prove_by_exporter(key, connection.as_ref(), proof).about(token.fingerprint)?;
                 self.admit(client, &token, connection, "exporter proof")
             }
             AuthenticationData::Challenge { token } => {

@@ -51,6 +51,7 @@ cases! {
     Refuse "T5" t5_symmetric_key_in_clear_is_refused_with_bearer_allowed;
     Accept "T6" t6_bearer_is_accepted_if_allowed;
     Refuse "T6" t6_bearer_is_refused;
+    Refuse "T6" t6_bearer_with_a_proof_is_refused;
     Refuse "T6" t6_bound_token_must_be_proved_even_if_bearer_is_allowed;
 }
 
@@ -363,6 +364,14 @@ fn t6_bearer_is_refused(ctx: &Ctx) {
     let bearer = device(&broker, |claims| claims.without("cnf"));
     for connect in bearer_connects(&bearer.token) {
         Attempt::make(broker.open(), &connect).refused(&broker, "bearer-refused");
+    }
+}
+
+fn t6_bearer_with_a_proof_is_refused(ctx: &Ctx) {
+    let broker = Setup::new().tokens("allow_bearer = true").start(ctx);
+    let bearer = device(&broker, |claims| claims.without("cnf"));
+    for way in [Way::Exporter, Way::UserName(Protocol::V311), Way::Draft00(Protocol::V311)] {
+        bearer.attempt(&broker, way).refused(&broker, "proof-without-key");
     }
 }
 
