@@ -10,6 +10,7 @@ pub mod events;
 pub mod plugin;
 mod report;
 pub mod session;
+pub mod state;
 
 /// The plugin's version, as the broker is told.
 pub const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {

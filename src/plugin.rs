@@ -4,19 +4,22 @@
 //! called: the broker may raise further events from within (see [`Broker::kick`]).
 
 use std::cell::{Cell, RefCell};
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ace_profile::Timestamp;
 use ace_profile::proof::ReplayCache;
+use ace_profile::scope::Scope;
 
 use crate::broker::{
     AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, clock,
 };
 use crate::config::Configuration;
 use crate::events::Challenges;
-use crate::session::{Matchers, Publishers, Sessions};
+use crate::session::{Matchers, Publisher, Publishers, Sessions};
+use crate::state::{Opened, State};
 
 /// The one option that `mosquitto.conf` has for us.
 const CONFIG_FILE: &str = "config_file";
@@ -28,6 +31,8 @@ pub struct Plugin {
     pub(crate) configuration: RefCell<Rc<Configuration>>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) publishers: RefCell<Publishers>,
+    /// What outlives a restart, if a folder is configured for it.
+    pub(crate) state: Option<Rc<State>>,
     pub(crate) matchers: RefCell<Matchers>,
     pub(crate) challenges: RefCell<Challenges>,
     pub(crate) replays: RefCell<ReplayCache>,
@@ -40,6 +45,46 @@ pub struct Plugin {
 }
 
 impl Plugin {
+    fn new(broker: Broker, config_file: PathBuf, configuration: Configuration) -> Self {
+        let replays = ReplayCache::new(window(&configuration), clock::now());
+        Self {
+            broker,
+            config_file: RefCell::new(config_file),
+            configuration: RefCell::new(Rc::new(configuration)),
+            sessions: RefCell::default(),
+            publishers: RefCell::default(),
+            state: None,
+            matchers: RefCell::default(),
+            challenges: RefCell::default(),
+            replays: RefCell::new(replays),
+            endings: RefCell::default(),
+            rechecking: Cell::new(false),
+            turn: Cell::new(0),
+        }
+    }
+
+    /// Takes up what was known before the restart.
+    fn open_state(&mut self) -> Result<(), String> {
+        let Some(folder) = self.configuration().state_dir.clone() else { return Ok(()) };
+        let Opened { state, records, complaint } =
+            State::open(&folder).map_err(|error| format!("state_dir: {error}"))?;
+        if let Some(complaint) = complaint {
+            self.broker.log(Level::Warning, &format!("ace: {complaint}"));
+        }
+        let (mut matchers, mut publishers) = (self.matchers.borrow_mut(), self.publishers.borrow_mut());
+        for record in records {
+            // What the file says is checked as what a token says.
+            let scope = Scope::from_aif_value(&record.scope);
+            let names = (CString::new(record.client_id), CString::new(record.user_name));
+            let (Ok(scope), (Ok(client_id), Ok(user_name))) = (scope, names) else { continue };
+            let matcher = matchers.compiled(&scope);
+            publishers.insert(&client_id, Publisher { user_name, matcher, expires: record.expires });
+        }
+        drop((matchers, publishers));
+        self.state = Some(state);
+        Ok(())
+    }
+
     /// The configuration in force.
     pub(crate) fn configuration(&self) -> Rc<Configuration> {
         Rc::clone(&self.configuration.borrow())
@@ -54,20 +99,9 @@ impl Handler for Plugin {
             Level::Notice,
             &format!("ace: version {}, configuration {}", env!("CARGO_PKG_VERSION"), config_file.display()),
         );
-        let replays = ReplayCache::new(window(&configuration), clock::now());
-        Ok(Self {
-            broker,
-            config_file: RefCell::new(config_file),
-            configuration: RefCell::new(Rc::new(configuration)),
-            sessions: RefCell::default(),
-            publishers: RefCell::default(),
-            matchers: RefCell::default(),
-            challenges: RefCell::default(),
-            replays: RefCell::new(replays),
-            endings: RefCell::default(),
-            rechecking: Cell::new(false),
-            turn: Cell::new(0),
-        })
+        let mut plugin = Self::new(broker, config_file, configuration);
+        plugin.open_state()?;
+        Ok(plugin)
     }
 
     /// Reads the configuration again. If it is broken, the old one stays in force.
@@ -79,6 +113,11 @@ impl Handler for Plugin {
         let path = self.config_file.borrow().clone();
         match Configuration::load(&path) {
             Ok(configuration) => {
+                let state_dir = self.state.as_ref().map(|state| state.folder());
+                let folder = configuration.state_dir.as_deref().map(|folder| folder.canonicalize().unwrap_or_default());
+                if folder.as_deref() != state_dir {
+                    self.broker.log(Level::Warning, "ace: a new state_dir is used only after a restart");
+                }
                 self.replays.borrow_mut().set_window(window(&configuration), clock::now());
                 *self.configuration.borrow_mut() = Rc::new(configuration);
                 self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
@@ -141,6 +180,9 @@ impl Plugin {
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.challenges.borrow_mut().forget_before(now.saturating_sub(CHALLENGE_LIFETIME));
         self.publishers.borrow_mut().forget_expired(now);
+        if let Some(complaint) = self.state.as_ref().and_then(|state| state.complaint()) {
+            self.broker.log(Level::Warning, &format!("ace: {complaint}"));
+        }
     }
 }
 

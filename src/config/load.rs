@@ -48,9 +48,7 @@ impl Source<'_> {
 
     fn check(&self, document: Document) -> Result<Configuration, ConfigError> {
         let Document { audience, state_dir, authorization_server, mqtt, tokens } = document;
-        if let Some(state_dir) = state_dir {
-            return Err(self.not_supported_yet(state_dir.span(), "state_dir"));
-        }
+        let state_dir = state_dir.map(|folder| self.folder(folder.span(), folder.get_ref())).transpose()?;
         let span = audience.span();
         let audience = audience.into_inner().into_vec();
         if audience.is_empty() || audience.iter().any(String::is_empty) {
@@ -78,6 +76,7 @@ impl Source<'_> {
             Policy { audience, leeway, allow_bearer: tokens.allow_bearer, allow_no_expiry: tokens.allow_no_expiry };
         Ok(Configuration {
             validator: Validator::new(servers, client_keys, policy),
+            state_dir,
             public: public_topics(mqtt.public_publish, mqtt.public_subscribe),
             allow_anonymous: mqtt.allow_anonymous,
             on_denied_publish: mqtt.on_denied_publish,
@@ -124,6 +123,16 @@ impl Source<'_> {
                 Ok(AuthorizationServer { issuer, keys, algorithms: algorithms.transpose()? })
             })
             .collect()
+    }
+
+    /// A folder that is there; a relative path is meant from the configuration file's folder.
+    fn folder(&self, span: Range<usize>, folder: &Path) -> Result<PathBuf, ConfigError> {
+        let folder = self.path.parent().map_or_else(|| folder.into(), |parent| parent.join(folder));
+        match fs::metadata(&folder) {
+            Ok(found) if found.is_dir() => Ok(folder),
+            Ok(_) => Err(self.error(span, format_args!("{} is not a folder", folder.display()))),
+            Err(reason) => Err(self.error(span, format_args!("{}: {reason}", folder.display()))),
+        }
     }
 
     /// A JWK set from a file; a relative path is meant from the configuration file's folder.
@@ -224,13 +233,15 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let text = format!(
-            "audience = [\"broker\", \"other\"]\n{SERVER}algorithms = [\"EdDSA\", \"ES256\"]\n\
+            "audience = [\"broker\", \"other\"]\nstate_dir = \".\"\n{SERVER}algorithms = [\"EdDSA\", \"ES256\"]\n\
              [mqtt]\npublic_publish = [\"hello/#\"]\npublic_subscribe = [\"news/+\"]\nallow_anonymous = true\n\
              authz_info_topic = \"\"\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
              [tokens]\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
              draft00 = false\ndraft00_window = \"0\"\n"
         );
-        let configuration = Folder::new().load(&text).unwrap();
+        let folder = Folder::new();
+        let configuration = folder.load(&text).unwrap();
+        assert!(configuration.state_dir.is_some_and(|folder| folder.is_dir()));
         assert!(configuration.allow_anonymous);
         assert_eq!(configuration.on_denied_publish, OnDenied::Drop);
         assert_eq!(configuration.on_denied_delivery, OnDenied::Drop);
@@ -262,6 +273,8 @@ mod tests {
                 "introspection is not supported yet",
             ),
             (with(SERVER), Some(6), "two servers"),
+            (format!("audience = \"broker\"\nstate_dir = \"nowhere\"\n{SERVER}"), Some(2), "nowhere"),
+            (format!("audience = \"broker\"\nstate_dir = \"jwks.json\"\n{SERVER}"), Some(2), "not a folder"),
             (with("[mqtt]\nauthz_info_topic = \"authz-info\"\n"), Some(6), "authz_info_topic is not supported yet"),
             (with("[mqtt]\npublic_publish = [\"a/#/b\"]\n"), Some(6), "whole of the last level"),
             (with("[mqtt]\non_denied_publish = \"ignore\"\n"), Some(6), "ignore"),

@@ -9,7 +9,7 @@ mod duration;
 mod error;
 mod load;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ace_profile::token::Validator;
@@ -22,6 +22,8 @@ use crate::session::PublicTopics;
 pub struct Configuration {
     /// Judges tokens.
     pub validator: Validator,
+    /// Where to keep what outlives a restart; `None`: in memory only.
+    pub state_dir: Option<PathBuf>,
     /// Topics that are open to all.
     pub public: PublicTopics,
     /// Whether clients without user name, password and method are let in, to the public topics.

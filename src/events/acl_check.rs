@@ -53,8 +53,7 @@ impl Plugin {
     /// Whether the newest token of a retained message's publisher is valid and allows the topic.
     fn publisher_may(&self, event: &AclCheck<'_>) -> bool {
         let (Some(id), Some(user_name)) = (event.client.id(), event.client.user_name()) else { return false };
-        let publishers = self.publishers.borrow();
-        publishers.get(id, user_name, clock::now()).is_some_and(|grant| grant.matcher.may_publish(event.topic))
+        self.publishers.borrow().may_publish(id, user_name, event.topic, clock::now())
     }
 
     /// What follows a denial: a line in the log, and where MQTT has no other way to tell the client, its disconnection

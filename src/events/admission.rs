@@ -1,6 +1,7 @@
 //! The last step of each way in: a proved token becomes a session.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use ace_profile::proof::ConfirmationKey;
@@ -11,7 +12,8 @@ use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
 use crate::plugin::Plugin;
 use crate::report::{self, Reason};
-use crate::session::{Grant, Phase, Rights, Session};
+use crate::session::{Grant, Phase, Publisher, Rights, Session};
+use crate::state::Record;
 
 /// A refusal with the token that it is about, for the log.
 pub(super) struct Refused {
@@ -76,11 +78,11 @@ impl Plugin {
     ) -> Result<Verdict, Refused> {
         let grant = self.grant(token)?;
         // Copied first: setting the user name can move what the broker keeps of the client.
-        let client_id: Box<std::ffi::CStr> = client.id().ok_or(Reason::NoClientId)?.into();
+        let client_id: Box<CStr> = client.id().ok_or(Reason::NoClientId)?.into();
         if !client.set_user_name(&grant.user_name) {
             return Err(Reason::UserName).about(token.fingerprint);
         }
-        self.publishers.borrow_mut().insert(&client_id, Rc::clone(&grant));
+        self.remember(&client_id, &grant, token);
         let user_name = Some(grant.user_name.as_c_str().into());
         self.insert_session(client, client_id, user_name, Rights::Token(grant), connection);
         report::admitted(&self.broker, client, how, Some(token.fingerprint));
@@ -97,7 +99,7 @@ impl Plugin {
             return Err(Reason::IdentityChanged).about(token.fingerprint);
         }
         session.denial_logged.set(false);
-        self.publishers.borrow_mut().insert(&session.client_id, Rc::clone(&grant));
+        self.remember(&session.client_id, &grant, token);
         sessions.replace_grant(client.key(), grant);
         drop(sessions);
         report::admitted(&self.broker, client, "re-authentication", Some(token.fingerprint));
@@ -122,11 +124,25 @@ impl Plugin {
         Ok(Rc::new(grant.about(token.fingerprint)?))
     }
 
+    /// Notes what a client may publish, for as long as its token is valid: it is asked about after the client has gone.
+    fn remember(&self, client_id: &CStr, grant: &Grant, token: &ValidatedToken) {
+        let (user_name, matcher) = (grant.user_name.clone(), Rc::clone(&grant.matcher));
+        if let (Some(state), Ok(client_id), Ok(user_name)) = (&self.state, client_id.to_str(), user_name.to_str()) {
+            state.remember(Record {
+                client_id: client_id.into(),
+                user_name: user_name.into(),
+                expires: grant.expires,
+                scope: token.scope.to_aif_value(),
+            });
+        }
+        self.publishers.borrow_mut().insert(client_id, Publisher { user_name, matcher, expires: grant.expires });
+    }
+
     fn insert_session(
         &self,
         client: &Client<'_>,
-        client_id: Box<std::ffi::CStr>,
-        user_name: Option<Box<std::ffi::CStr>>,
+        client_id: Box<CStr>,
+        user_name: Option<Box<CStr>>,
         rights: Rights,
         connection: Option<Connection>,
     ) {

@@ -11,5 +11,5 @@ mod table;
 
 pub use decision::{Decision, Denial, PublicTopics};
 pub use grant::{Grant, Matchers};
-pub use publishers::Publishers;
+pub use publishers::{Publisher, Publishers};
 pub use table::{Phase, Rights, Session, Sessions};

@@ -1,24 +1,34 @@
 //! The newest token of each client id, for as long as it is valid.
 //!
 //! The broker asks about the publisher of a retained message each time that it would deliver it, long after that client has
-//! gone: the message lives as long as the publisher's token (RFC 9431 §5, rfc9431.md R1, R2). Kept in memory: a publisher
-//! that has not been seen since the broker's start counts as expired.
+//! gone: the message lives as long as the publisher's token (RFC 9431 §5, rfc9431.md R1, R2). This is what is in memory;
+//! [`state`](crate::state) keeps it across restarts.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use ace_profile::Timestamp;
-
-use super::grant::Grant;
+use ace_profile::scope::Matcher;
 
 /// How many clients are remembered; beyond that, those whose tokens expire first are forgotten.
 const CLIENTS_MAX: usize = 65_536;
 
-/// What clients have last shown.
+/// What a client has last shown.
+#[derive(Debug)]
+pub struct Publisher {
+    /// The user name that it had.
+    pub user_name: CString,
+    /// What it may publish.
+    pub matcher: Rc<Matcher>,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+/// All of them.
 #[derive(Debug)]
 pub struct Publishers {
-    by_client: HashMap<Box<CStr>, Rc<Grant>>,
+    by_client: HashMap<Box<CStr>, Publisher>,
     by_expiry: BTreeSet<(Timestamp, Box<CStr>)>,
     most: usize,
 }
@@ -35,21 +45,24 @@ impl Publishers {
     }
 
     /// Notes a client's newest token.
-    pub fn insert(&mut self, client_id: &CStr, grant: Rc<Grant>) {
+    pub fn insert(&mut self, client_id: &CStr, publisher: Publisher) {
         self.remove(client_id);
         while self.by_client.len() >= self.most {
             let Some((_, soonest)) = self.by_expiry.pop_first() else { break };
             self.by_client.remove(&soonest);
         }
-        self.by_expiry.insert((grant.expires, client_id.into()));
-        self.by_client.insert(client_id.into(), grant);
+        self.by_expiry.insert((publisher.expires, client_id.into()));
+        self.by_client.insert(client_id.into(), publisher);
     }
 
-    /// The token that a client of this id and user name has last shown, if it is still valid.
+    /// Whether the token that a client of this id and user name has last shown is still valid, and allows the topic.
     #[must_use]
-    pub fn get(&self, client_id: &CStr, user_name: &CStr, now: Timestamp) -> Option<&Grant> {
-        let grant = self.by_client.get(client_id)?;
-        (grant.user_name.as_c_str() == user_name && grant.is_valid_at(now)).then_some(grant)
+    pub fn may_publish(&self, client_id: &CStr, user_name: &CStr, topic: &[u8], now: Timestamp) -> bool {
+        self.by_client.get(client_id).is_some_and(|publisher| {
+            publisher.user_name.as_c_str() == user_name
+                && now < publisher.expires
+                && publisher.matcher.may_publish(topic)
+        })
     }
 
     /// Forgets those whose tokens have expired.
@@ -62,8 +75,8 @@ impl Publishers {
     }
 
     fn remove(&mut self, client_id: &CStr) {
-        if let Some((client_id, grant)) = self.by_client.remove_entry(client_id) {
-            self.by_expiry.remove(&(grant.expires, client_id));
+        if let Some((client_id, publisher)) = self.by_client.remove_entry(client_id) {
+            self.by_expiry.remove(&(publisher.expires, client_id));
         }
     }
 }
@@ -71,31 +84,30 @@ impl Publishers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ace_profile::Fingerprint;
-    use ace_profile::scope::{Matcher, Scope};
+    use ace_profile::scope::Scope;
 
-    fn grant(user_name: &CStr, expires: u64) -> Rc<Grant> {
-        Rc::new(Grant {
-            matcher: Rc::new(Matcher::new(&Scope::default())),
-            expires: Timestamp::from_unix_seconds(expires),
+    fn publisher(user_name: &CStr, expires: u64) -> Publisher {
+        let scope = Scope::from_aif_value(&serde_json::json!([["a/#", ["pub"]]])).unwrap();
+        Publisher {
             user_name: user_name.into(),
-            identity: None,
-            fingerprint: Fingerprint::of(b"token"),
-        })
+            matcher: Rc::new(Matcher::new(&scope)),
+            expires: Timestamp::from_unix_seconds(expires),
+        }
     }
 
     #[test]
     fn the_newest_token_of_the_same_user_counts_until_it_expires() {
         let at = Timestamp::from_unix_seconds;
         let mut publishers = Publishers::default();
-        publishers.insert(c"a", grant(c"user", 10));
-        publishers.insert(c"a", grant(c"user", 20));
-        assert!(publishers.get(c"a", c"user", at(19)).is_some());
-        assert!(publishers.get(c"a", c"user", at(20)).is_none());
-        assert!(publishers.get(c"a", c"other", at(19)).is_none());
-        assert!(publishers.get(c"b", c"user", at(19)).is_none());
+        publishers.insert(c"a", publisher(c"user", 10));
+        publishers.insert(c"a", publisher(c"user", 20));
+        assert!(publishers.may_publish(c"a", c"user", b"a/b", at(19)));
+        assert!(!publishers.may_publish(c"a", c"user", b"b", at(19)));
+        assert!(!publishers.may_publish(c"a", c"user", b"a/b", at(20)));
+        assert!(!publishers.may_publish(c"a", c"other", b"a/b", at(19)));
+        assert!(!publishers.may_publish(c"b", c"user", b"a/b", at(19)));
         publishers.forget_expired(at(10));
-        assert!(publishers.get(c"a", c"user", at(19)).is_some());
+        assert!(publishers.may_publish(c"a", c"user", b"a/b", at(19)));
         publishers.forget_expired(at(20));
         assert!(publishers.by_client.is_empty() && publishers.by_expiry.is_empty());
     }
@@ -104,9 +116,9 @@ mod tests {
     fn beyond_the_bound_the_soonest_to_expire_is_forgotten() {
         let mut publishers = Publishers::with_most(2);
         for (client, expires) in [(c"a", 10), (c"b", 5), (c"c", 20)] {
-            publishers.insert(client, grant(c"user", expires));
+            publishers.insert(client, publisher(c"user", expires));
         }
-        let known = |client| publishers.get(client, c"user", Timestamp::EPOCH).is_some();
+        let known = |client| publishers.may_publish(client, c"user", b"a", Timestamp::EPOCH);
         assert!(known(c"a") && !known(c"b") && known(c"c"));
     }
 }

@@ -1,0 +1,166 @@
+//! What outlives a restart of the broker: the newest tokens' rights of publishers, by which retained messages are judged
+//! (RFC 9431 §5, rfc9431.md R1, R2).
+//!
+//! The broker's thread only hands records over. A thread of our own keeps them and writes them down ([`writer`]); the file's
+//! form is in [`record`]. No token, key or proof is kept: client id, user name, scope and end.
+
+mod record;
+mod writer;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
+
+use thiserror::Error;
+
+use record::FileError;
+pub use record::Record;
+use writer::Writer;
+
+/// The file in the state folder.
+const FILE: &str = "publishers.json";
+
+/// A state folder that cannot be used.
+#[derive(Debug, Error)]
+#[error("{} cannot be written to: {reason}", folder.display())]
+pub struct StateError {
+    folder: PathBuf,
+    reason: std::io::Error,
+}
+
+/// An open state folder.
+#[derive(Debug)]
+pub struct State {
+    folder: PathBuf,
+    writer: Writer,
+}
+
+/// What was found in a state folder.
+#[derive(Debug)]
+pub struct Opened {
+    /// To hand new records to.
+    pub state: Rc<State>,
+    /// What was known before.
+    pub records: Vec<Record>,
+    /// Why nothing is known, if there was something and it could not be read: for the log.
+    pub complaint: Option<String>,
+}
+
+thread_local! {
+    // With `per_listener_settings` the plugin is loaded once per listener, and all of them write to one file.
+    static OPEN: RefCell<HashMap<PathBuf, Weak<State>>> = RefCell::default();
+}
+
+impl State {
+    /// Opens a folder and reads what is there. A missing file is no error: there was nothing yet. Nor is a damaged one: a start
+    /// of the broker is worth more than what is in it, and without it publishers merely count as expired.
+    ///
+    /// # Errors
+    /// [`StateError`] if nothing can be written there.
+    pub fn open(folder: &Path) -> Result<Opened, StateError> {
+        let error = |reason| StateError { folder: folder.into(), reason };
+        let folder = fs::canonicalize(folder).map_err(error)?;
+        let file = folder.join(FILE);
+        let (records, complaint) = match record::read(&file) {
+            Ok(records) => (records, None),
+            Err(FileError::Missing) => (Vec::new(), None),
+            Err(reason) => (Vec::new(), Some(format!("{}: {reason}; it is not used", file.display()))),
+        };
+        let known = OPEN.with(|open| open.borrow().get(&folder).and_then(Weak::upgrade));
+        if let Some(state) = known {
+            return Ok(Opened { state, records, complaint });
+        }
+        // To find out now, not at the first client.
+        let probe = folder.join(writer::TEMPORARY);
+        OpenOptions::new().write(true).create(true).truncate(true).open(&probe).map_err(error)?;
+        fs::remove_file(&probe).map_err(error)?;
+        let writer = Writer::start(folder.clone(), FILE, records.clone()).map_err(error)?;
+        let state = Rc::new(Self { folder: folder.clone(), writer });
+        OPEN.with(|open| open.borrow_mut().insert(folder, Rc::downgrade(&state)));
+        Ok(Opened { state, records, complaint })
+    }
+
+    /// Hands a record over. Never waits: where the writer does not keep up, the record is lost, and after a restart its
+    /// publisher counts as expired.
+    pub fn remember(&self, record: Record) {
+        self.writer.remember(record);
+    }
+
+    /// What has gone wrong since the last call, for the log.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        self.writer.complaint().map(|reason| format!("state in {}: {reason}", self.folder.display()))
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ace_profile::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(client: &str, expires: u64) -> Record {
+        Record {
+            client_id: client.into(),
+            user_name: "user".into(),
+            expires: Timestamp::from_unix_seconds(expires),
+            scope: json!([["a/#", ["pub"]]]),
+        }
+    }
+
+    const FAR: u64 = 4_000_000_000;
+
+    #[test]
+    fn what_was_remembered_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = State::open(folder.path()).unwrap();
+        assert!(opened.records.is_empty() && opened.complaint.is_none());
+        opened.state.remember(record("a", FAR));
+        opened.state.remember(record("b", FAR));
+        opened.state.remember(record("a", FAR + 1));
+        opened.state.remember(record("expired", 1));
+        drop(opened);
+        let mut records = State::open(folder.path()).unwrap().records;
+        records.sort_by(|one, other| one.client_id.cmp(&other.client_id));
+        assert_eq!(records, [record("a", FAR + 1), record("b", FAR)]);
+    }
+
+    #[test]
+    fn two_plugins_share_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (State::open(folder.path()).unwrap(), State::open(folder.path()).unwrap());
+        one.state.remember(record("a", FAR));
+        other.state.remember(record("b", FAR));
+        drop((one, other));
+        assert_eq!(State::open(folder.path()).unwrap().records.len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_of_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        for damaged in ["", "{", "[]", "{\"version\":2,\"publishers\":[]}", "{\"version\":1}"] {
+            fs::write(folder.path().join(FILE), damaged).unwrap();
+            let opened = State::open(folder.path()).unwrap();
+            assert!(opened.records.is_empty());
+            assert!(opened.complaint.is_some_and(|complaint| complaint.contains("publishers.json")), "{damaged}");
+            opened.state.remember(record("a", FAR));
+            drop(opened.state);
+            assert_eq!(State::open(folder.path()).unwrap().records.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let error = State::open(Path::new("/nonexistent/state")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/state"), "{error}");
+    }
+}

@@ -1,0 +1,109 @@
+//! The state file: JSON with a version, one object per client.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use ace_profile::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The form that is written and read.
+const VERSION: u32 = 1;
+/// The longest file that is read or written, in bytes.
+pub(super) const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A publisher's newest rights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Whose they are.
+    pub client_id: String,
+    /// The user name that the plugin gave it.
+    pub user_name: String,
+    /// When they end; [`Timestamp::MAX`] if never.
+    pub expires: Timestamp,
+    /// The scope, as AIF-MQTT.
+    pub scope: serde_json::Value,
+}
+
+/// A record as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    client_id: String,
+    user_name: String,
+    /// In milliseconds since the Unix epoch; nothing if never.
+    expires: Option<u64>,
+    scope: serde_json::Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    publishers: Vec<Written>,
+}
+
+/// Why a state file cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum FileError {
+    /// There is none.
+    #[error("there is no such file")]
+    Missing,
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// Longer than any that was written.
+    #[error("it is longer than {FILE_BYTES_MAX} bytes")]
+    TooLong,
+    /// Not of this form.
+    #[error("it is damaged: {0}")]
+    Damaged(serde_json::Error),
+    /// Of another version of the plugin.
+    #[error("it has version {0}, not {VERSION}")]
+    OtherVersion(u32),
+}
+
+/// Reads a state file.
+pub(super) fn read(path: &Path) -> Result<Vec<Record>, FileError> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => FileError::Missing,
+        _ => FileError::Unreadable(error),
+    })?;
+    let most = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut text = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut text).map_err(FileError::Unreadable)?;
+    if text.len() > FILE_BYTES_MAX {
+        return Err(FileError::TooLong);
+    }
+    let document: Document = serde_json::from_slice(&text).map_err(FileError::Damaged)?;
+    if document.version != VERSION {
+        return Err(FileError::OtherVersion(document.version));
+    }
+    Ok(document.publishers.into_iter().map(Written::into_record).collect())
+}
+
+/// The text of a state file.
+pub(super) fn write<'a>(records: impl Iterator<Item = &'a Record>) -> serde_json::Result<Vec<u8>> {
+    let publishers = records.map(Written::from_record).collect();
+    serde_json::to_vec(&Document { version: VERSION, publishers })
+}
+
+impl Written {
+    fn into_record(self) -> Record {
+        Record {
+            client_id: self.client_id,
+            user_name: self.user_name,
+            expires: self.expires.map_or(Timestamp::MAX, Timestamp::from_unix_millis),
+            scope: self.scope,
+        }
+    }
+
+    fn from_record(record: &Record) -> Self {
+        Self {
+            client_id: record.client_id.clone(),
+            user_name: record.user_name.clone(),
+            expires: (record.expires != Timestamp::MAX).then(|| record.expires.as_unix_millis()),
+            scope: record.scope.clone(),
+        }
+    }
+}
