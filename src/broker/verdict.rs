@@ -11,6 +11,8 @@ pub enum Verdict {
     Allow,
     /// Do not let this client in (answer to authentication): the broker sends CONNACK 0x87 and closes.
     RefuseClient,
+    /// Do not let this client in, and say nothing to it: it has been told. The broker just closes.
+    RefuseSilently,
     /// Do not let this happen (answer to `ACL_CHECK`).
     RefuseAccess,
     /// Go on with the authentication: an AUTH packet goes out with the event's data.
@@ -28,7 +30,8 @@ impl Verdict {
         match self {
             Self::Allow | Self::Done => abi::ACE_ERR_SUCCESS,
             Self::RefuseClient => abi::ACE_ERR_AUTH,
-            Self::RefuseAccess => abi::ACE_ERR_ACL_DENIED,
+            // To an authentication, any code that the broker has no packet for.
+            Self::RefuseAccess | Self::RefuseSilently => abi::ACE_ERR_ACL_DENIED,
             Self::Continue => abi::ACE_ERR_AUTH_CONTINUE,
             Self::Defer => abi::ACE_ERR_PLUGIN_DEFER,
             Self::Failed => abi::ACE_ERR_UNKNOWN,

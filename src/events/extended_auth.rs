@@ -8,6 +8,7 @@ use ace_profile::token::{Confirmation, ValidatedToken};
 
 use super::admission::{About, Refused};
 use super::challenges::Challenge;
+use super::packets::{CONNACK_NOT_AUTHORIZED, DISCONNECT_NOT_AUTHORIZED};
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ExtendedAuth, Verdict, clock};
 use crate::plugin::Plugin;
@@ -20,15 +21,47 @@ impl Plugin {
             // Another plugin's, or nobody's: then the broker answers 0x8C, Bad authentication method.
             return Verdict::Defer;
         }
-        self.verdict(&event.client, self.start_authentication(event))
+        let connection = self.connection_of(&event.client);
+        let reauthentication = self.is_reauthentication(&event.client, connection.as_ref());
+        let outcome = self.start_authentication(event, connection, reauthentication);
+        if reauthentication {
+            self.tell_outcome(&event.client, connection.as_ref(), &DISCONNECT_NOT_AUTHORIZED, outcome)
+        } else {
+            self.verdict(&event.client, outcome)
+        }
     }
 
     pub(crate) fn on_extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict {
         match self.challenges.borrow_mut().take(&event.client) {
-            Some(challenge) => self.verdict(&event.client, self.finish_authentication(event, challenge)),
+            Some(challenge) => {
+                let packet: &[u8] =
+                    if challenge.reauthentication { &DISCONNECT_NOT_AUTHORIZED } else { &CONNACK_NOT_AUTHORIZED };
+                let connection = self.connection_of(&event.client);
+                let outcome = self.finish_authentication(event, challenge, connection);
+                self.tell_outcome(&event.client, connection.as_ref(), packet, outcome)
+            }
             None if event.method.is_some_and(|method| method != METHOD.as_bytes()) => Verdict::Defer,
             None if self.ends_by_stray_answer(&event.client) => Verdict::Continue,
             None => self.verdict(&event.client, Err(Reason::NoChallenge.into())),
+        }
+    }
+
+    /// As [`Self::verdict`], but the client is told of a refusal by us, where a packet can be written to it.
+    ///
+    /// What the broker says by itself is not always what MQTT asks for: from 2.0.12 on, it puts a DISCONNECT 0x82, Protocol
+    /// error, behind the CONNACK that refuses an answer; and 2.0.11 refuses a re-authentication by a CONNACK.
+    fn tell_outcome(
+        &self,
+        client: &Client<'_>,
+        connection: Option<&Connection>,
+        packet: &[u8],
+        outcome: Result<Verdict, Refused>,
+    ) -> Verdict {
+        match self.verdict(client, outcome) {
+            Verdict::RefuseClient if !client.is_websocket() && connection.is_some_and(|known| known.send(packet)) => {
+                Verdict::RefuseSilently
+            }
+            verdict => verdict,
         }
     }
 
@@ -53,10 +86,13 @@ impl Plugin {
         true
     }
 
-    fn start_authentication(&self, event: &ExtendedAuth<'_>) -> Result<Verdict, Refused> {
+    fn start_authentication(
+        &self,
+        event: &ExtendedAuth<'_>,
+        connection: Option<Connection>,
+        reauthentication: bool,
+    ) -> Result<Verdict, Refused> {
         let client = &event.client;
-        let connection = self.connection_of(client);
-        let reauthentication = self.is_reauthentication(client, connection.as_ref());
         // After a successful authentication the user name is the one that we have set.
         if !reauthentication && client.user_name().is_some() {
             return Err(Reason::UserNameWithMethod.into());
@@ -112,10 +148,15 @@ impl Plugin {
         Ok(Verdict::Continue)
     }
 
-    fn finish_authentication(&self, event: &ExtendedAuth<'_>, challenge: Challenge) -> Result<Verdict, Refused> {
+    fn finish_authentication(
+        &self,
+        event: &ExtendedAuth<'_>,
+        challenge: Challenge,
+        connection_now: Option<Connection>,
+    ) -> Result<Verdict, Refused> {
         let Challenge { nonce, token, connection, reauthentication, .. } = challenge;
-        let same_connection = match (&connection, self.connection_of(&event.client)) {
-            (Some(then), Some(now)) => then.is_same(&now),
+        let same_connection = match (&connection, &connection_now) {
+            (Some(then), Some(now)) => then.is_same(now),
             (None, None) => true,
             _ => false,
         };

@@ -5,6 +5,7 @@ mod admission;
 mod basic_auth;
 mod challenges;
 mod extended_auth;
+mod packets;
 mod tick;
 
 pub use challenges::Challenges;

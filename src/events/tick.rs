@@ -4,13 +4,11 @@ use std::ffi::CStr;
 
 use ace_profile::{Quoted, Timestamp};
 
+use super::packets::DISCONNECT_NOT_AUTHORIZED;
 use crate::broker::tls::Connection;
 use crate::broker::{ClientKey, Level};
 use crate::plugin::Plugin;
 use crate::session::Phase;
-
-/// DISCONNECT with reason code 0x87, Not authorized, and no properties (MQTT 5 §3.14).
-const DISCONNECT_NOT_AUTHORIZED: [u8; 4] = [0xe0, 0x02, 0x87, 0x00];
 
 /// A session that is being ended, and what is needed of it once it is not borrowed any more.
 struct Ending {

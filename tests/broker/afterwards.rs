@@ -115,7 +115,7 @@ fn r2_retained_message_is_not_delivered_after_the_publishers_token(ctx: &Ctx) {
     let (device, expiry) = short_lived(&broker, "publisher");
     let mut publisher = retain(&broker, &device);
     publisher.expect_not_authorized();
-    assert!(now() + Duration::from_millis(20) >= expiry);
+    assert!(now() >= expiry);
     assert_eq!(retained(&broker), 0);
 }
 

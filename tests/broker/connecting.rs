@@ -40,7 +40,8 @@ cases! {
     Accept "C9" c9_success_carries_no_hint;
     Refuse "C9" c9_empty_token_with_none_stored_is_refused;
     Refuse "C9" c9_missing_authentication_data_is_refused;
-    Pin "C9" c9_the_broker_adds_a_disconnect_to_a_refused_answer;
+    Refuse "C9" c9_nothing_follows_the_connack_to_a_refused_answer;
+    Pin "C9" c9_without_tls_the_broker_adds_a_disconnect_to_a_refused_answer;
     Accept "C10" c10_a_good_client_leaves_no_refusal_in_the_log;
     Refuse "C10" c10_malformed_data_bad_token_and_bad_proof_are_told_apart_in_the_log_only;
 }
@@ -331,17 +332,32 @@ fn c9_missing_authentication_data_is_refused(ctx: &Ctx) {
     Attempt::make(broker.open(), &connect).refused(&broker, "token-not-held");
 }
 
-/// To the client, a refused answer to a challenge and a refused CONNECT differ by what the broker itself
-/// puts behind the CONNACK: DISCONNECT 0x82 from some version on. It is the same whatever was wrong with the answer.
-fn c9_the_broker_adds_a_disconnect_to_a_refused_answer(ctx: &Ctx) {
+/// What follows the CONNACKs to refused answers, one answer after the other.
+fn after_refused_answers(device: &Device, open: impl Fn() -> Client) -> Vec<Vec<u8>> {
+    let wrong = [vec![7; 8 + 64], vec![7; 8 + 32], vec![7; 3]];
+    let after = |answer: Vec<u8>| {
+        let client = open();
+        let connect = device.connect(&client, Way::Challenge);
+        let mut attempt = Attempt::make(client, &connect).answer(&answer);
+        assert!(matches!(attempt.reply, Reply::Connack(_)));
+        attempt.client.expect_close().iter().map(Packet::reason).collect()
+    };
+    wrong.map(after).into()
+}
+
+fn c9_nothing_follows_the_connack_to_a_refused_answer(ctx: &Ctx) {
     let broker = Setup::new().start(ctx);
-    let device = broker.device("sensor");
+    let after = after_refused_answers(&broker.device("sensor"), || broker.open());
+    assert!(after.iter().all(Vec::is_empty), "{after:02x?}");
+}
+
+/// Where we cannot write to the client, a refused answer to a challenge and a refused CONNECT differ by what the broker
+/// itself puts behind the CONNACK: DISCONNECT 0x82 from some version on. It is the same whatever was wrong with the answer.
+fn c9_without_tls_the_broker_adds_a_disconnect_to_a_refused_answer(ctx: &Ctx) {
+    let broker = Setup::new().plain_listener().start(ctx);
     let expected: &[u8] = if ctx.version.number == "2.0.11" { &[] } else { &[0x82] };
-    for answer in [vec![7; 8 + 64], vec![7; 8 + 32], vec![7; 3]] {
-        let mut attempt = challenged(&broker, &device).answer(&answer);
-        let after: Vec<_> = attempt.client.expect_close().iter().map(Packet::reason).collect();
-        assert_eq!(after, expected);
-    }
+    let after = after_refused_answers(&broker.device("sensor"), || broker.open_plain());
+    assert!(after.iter().all(|after| after == expected), "{after:02x?}");
 }
 
 fn c10_a_good_client_leaves_no_refusal_in_the_log(ctx: &Ctx) {

@@ -62,7 +62,7 @@ fn websocket_idle_client_is_closed_with_the_brokers_own_reason(ctx: &Ctx) {
     let mut client = device.attempt_over(broker.open_websocket(), Way::Challenge).accepted();
     expect_administrative_close(&mut client);
     let end = now().as_secs_f64();
-    assert!(end >= exp as f64 - 0.02 && end <= exp as f64 + 1.0, "closed at {end}, expiry {exp}");
+    assert!(end >= exp as f64 && end <= exp as f64 + 1.0, "closed at {end}, expiry {exp}");
 }
 
 fn expect_administrative_close(client: &mut crate::support::Client) {
