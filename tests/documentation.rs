@@ -1,0 +1,186 @@
+//! The documentation keeps up with the code: every reason has its line, every key its description, and the example
+//! configurations load.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ace_profile::Refusal;
+use mosquitto_ace::config::{Configuration, Draft00, OnDenied, OtherClients};
+
+const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
+const JWKS: &str =
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The configurations in the folder of examples.
+fn examples() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("mosquitto-conf")).unwrap();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    found.sort();
+    found
+}
+
+/// Loads a configuration beside key files of the names that the examples use.
+fn load(text: &str) -> Result<Configuration, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for name in KEY_FILES {
+        fs::write(folder.path().join(name), JWKS).unwrap();
+    }
+    let path = folder.path().join("ace.toml");
+    fs::write(&path, text).unwrap();
+    Configuration::load(&path).map_err(|error| error.to_string())
+}
+
+/// The example with every key set, those that stand as comments too.
+fn everything_set() -> toml::Table {
+    let text = text("mosquitto-conf/ace.toml");
+    let uncommented = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(key) if !key.starts_with(' ') && !key.is_empty() => key,
+        _ => line,
+    });
+    uncommented.collect::<Vec<_>>().join("\n").parse().unwrap()
+}
+
+/// The names of all keys and tables, at every depth.
+fn names(value: &toml::Table, found: &mut BTreeSet<String>) {
+    for (name, value) in value {
+        found.insert(name.clone());
+        match value {
+            toml::Value::Table(table) => names(table, found),
+            toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_table).for_each(|it| names(it, found)),
+            _ => {}
+        }
+    }
+}
+
+/// The keys that the plugin knows: the fields of the document's structs.
+fn known_keys() -> BTreeSet<String> {
+    let source = text("src/config/document.rs");
+    let fields = source.lines().filter_map(|line| line.trim().strip_prefix("pub(super) "));
+    fields.filter_map(|field| field.split_once(": ")).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// The codes in a function `code` of a source file: `=> "code",`.
+fn codes_in(path: &str) -> Vec<String> {
+    let source = text(path);
+    let function = source.split_once("const fn code(").unwrap_or_else(|| panic!("{path} has no codes")).1;
+    let body = function.split_once("\n    }").unwrap().0;
+    let arms = body.lines().filter_map(|line| line.trim().strip_suffix("\","));
+    arms.filter_map(|arm| arm.rsplit_once("=> \"")).map(|(_, code)| code.to_owned()).collect()
+}
+
+#[test]
+fn every_reason_has_a_line_that_says_what_to_do() {
+    let page = text("docs/troubleshooting.md");
+    let mut codes: BTreeSet<String> = Refusal::CODES.iter().map(|code| (*code).to_owned()).collect();
+    for (path, one_of_them) in [("src/report.rs", "exporter-resumed"), ("src/session/decision.rs", "outside-scope")] {
+        let found = codes_in(path);
+        assert!(found.iter().any(|code| code == one_of_them), "{path}: {found:?}");
+        codes.extend(found);
+    }
+    let has_line = |code: &String| {
+        page.lines().any(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            matches!(cells[..], ["", named, meaning, action, ""]
+                if named == format!("`{code}`") && !meaning.is_empty() && !action.is_empty())
+        })
+    };
+    let missing: Vec<&String> = codes.iter().filter(|code| !has_line(code)).collect();
+    assert!(missing.is_empty(), "docs/troubleshooting.md lacks {missing:?}");
+    let explained = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let explained = explained.map(|(code, _)| code).filter(|code| code.contains('-') && !code.contains(' '));
+    let unknown: Vec<&str> = explained.filter(|code| !codes.contains(*code)).collect();
+    assert!(unknown.is_empty(), "docs/troubleshooting.md explains what cannot happen: {unknown:?}");
+}
+
+#[test]
+fn every_key_is_in_the_example_and_described() {
+    let (known, mut shown) = (known_keys(), BTreeSet::new());
+    names(&everything_set(), &mut shown);
+    assert!(known.contains("audience") && known.contains("draft00_window"), "{known:?}");
+    let missing: Vec<&String> = known.difference(&shown).collect();
+    assert!(missing.is_empty(), "mosquitto-conf/ace.toml lacks {missing:?}");
+    let page = text("docs/configuration.md");
+    let missing: Vec<&String> = known
+        .iter()
+        .filter(|key| !page.contains(&format!("| `{key}` |")) && !page.contains(&format!("[{key}]")))
+        .collect();
+    assert!(missing.is_empty(), "docs/configuration.md lacks {missing:?}");
+}
+
+#[test]
+fn the_examples_load() {
+    let examples = examples();
+    assert!(examples.len() >= 2, "{examples:?}");
+    for path in examples {
+        if let Err(error) = load(&fs::read_to_string(&path).unwrap()) {
+            panic!("{}: {error}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_full_example_shows_the_defaults() {
+    let example = load(&text("mosquitto-conf/ace.toml")).unwrap();
+    let smallest =
+        load("audience = \"broker.example\"\n[[authorization_server]]\nissuer = \"x\"\njwks = \"as-jwks.json\"")
+            .unwrap();
+    for configuration in [example, smallest] {
+        let Configuration { state_dir, on_denied_publish, on_denied_delivery, other_clients, .. } = &configuration;
+        assert_eq!(*state_dir, None);
+        assert_eq!((*on_denied_publish, *on_denied_delivery), (OnDenied::Disconnect, OnDenied::Disconnect));
+        assert_eq!(*other_clients, OtherClients::Refuse);
+        assert!(!configuration.allow_anonymous && configuration.public.matcher.is_empty());
+        assert_eq!(configuration.draft00, Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
+        let policy = configuration.validator.policy();
+        assert_eq!(policy.leeway, Duration::from_secs(5));
+        assert!(!policy.allow_bearer && !policy.allow_no_expiry);
+    }
+}
+
+#[test]
+fn the_brokers_examples_name_the_plugins_examples() {
+    for (broker, plugin) in [("mosquitto.conf", "ace.toml"), ("ace-beside-passwords.conf", "ace-beside-passwords.toml")]
+    {
+        let line = format!("plugin_opt_config_file /etc/mosquitto/{plugin}");
+        assert!(text(&format!("mosquitto-conf/{broker}")).lines().any(|it| it == line), "{broker}: {line}");
+        assert!(root().join("mosquitto-conf").join(plugin).is_file(), "{plugin}");
+    }
+    let beside = load(&text("mosquitto-conf/ace-beside-passwords.toml")).unwrap();
+    assert_eq!(beside.other_clients, OtherClients::Defer);
+}
+
+/// Links between the project's own pages lead somewhere.
+#[test]
+fn links_lead_somewhere() {
+    let mut pages = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
+    for folder in ["docs", "docs/decisions"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name();
+            pages.push(Path::new(folder).join(name));
+        }
+    }
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    assert!(pages.len() > 8, "{pages:?}");
+    for page in pages {
+        let text = text(page.to_str().unwrap());
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !link.contains("://") {
+                let target = root().join(page.parent().unwrap()).join(file);
+                assert!(target.exists(), "{}: {link}", page.display());
+            }
+        }
+    }
+}
