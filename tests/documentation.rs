@@ -7,8 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ace_profile::Refusal;
-use mosquitto_ace::config::{Configuration, Draft00, OnDenied, OtherClients};
+use ace_profile::connect::{AuthenticationData, ChallengeAnswer, Draft00, encode_username};
+use ace_profile::jose::Jwk;
+use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL, Freshness, ProofKey, challenge_message, draft00_message};
+use ace_profile::{Refusal, base64url};
+use mosquitto_ace::config::{self, Configuration, OnDenied, OtherClients};
 
 const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
 const JWKS: &str =
@@ -142,7 +145,7 @@ fn the_full_example_shows_the_defaults() {
         assert_eq!((*on_denied_publish, *on_denied_delivery), (OnDenied::Disconnect, OnDenied::Disconnect));
         assert_eq!(*other_clients, OtherClients::Refuse);
         assert!(!configuration.allow_anonymous && configuration.public.matcher.is_empty());
-        assert_eq!(configuration.draft00, Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
+        assert_eq!(configuration.draft00, config::Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
         let policy = configuration.validator.policy();
         assert_eq!(policy.leeway, Duration::from_secs(5));
         assert!(!policy.allow_bearer && !policy.allow_no_expiry);
@@ -159,6 +162,40 @@ fn the_brokers_examples_name_the_plugins_examples() {
     }
     let beside = load(&text("mosquitto-conf/ace-beside-passwords.toml")).unwrap();
     assert_eq!(beside.other_clients, OtherClients::Defer);
+}
+
+/// What clients are shown to send is what the plugin would take.
+#[test]
+fn the_clients_worked_examples_are_right() {
+    let page = text("docs/clients.md");
+    let key: Vec<u8> = (0..32).collect();
+    let key = ProofKey::from_jwk(&Jwk::from_symmetric(&key).unwrap()).unwrap();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let exported = key.prove(&[7; EXPORTER_BYTES]).unwrap();
+    let data = AuthenticationData::WithProof { token: "aa.bb.cc", proof: &exported }.encode().unwrap();
+    let challenge = AuthenticationData::Challenge { token: "aa.bb.cc" }.encode().unwrap();
+    let (broker, client) = ([1, 2, 3, 4, 5, 6, 7, 8], [9, 10, 11, 12, 13, 14, 15, 16]);
+    let answered = key.prove(&challenge_message(&broker, &client)).unwrap();
+    let answer = ChallengeAnswer { client_nonce: client, proof: &answered }.encode();
+    let without_blanks = page.replace(' ', "");
+    for bytes in [hex(&data), hex(&challenge), hex(&challenge_message(&broker, &client)), hex(&answer)] {
+        assert!(without_blanks.contains(&bytes), "docs/clients.md lacks {bytes}");
+    }
+    let freshness = Freshness { ts: 1_700_000_000, nonce: "AAECAwQFBgcICQoLDA0ODw".to_owned() };
+    let message = draft00_message("sensor-1", "broker.example", freshness.ts, &freshness.nonce);
+    let shown = String::from_utf8(message.clone()).unwrap().replace('\n', "\\n");
+    let timed = base64url::encode(&key.prove(&message).unwrap());
+    let mac = base64url::encode(&exported);
+    for text in [&shown, &timed, &mac, EXPORTER_LABEL, &encode_username("aa.bb.cc")] {
+        assert!(page.contains(text), "docs/clients.md lacks {text}");
+    }
+    let objects = page.lines().filter(|line| line.starts_with("{\"access_token\""));
+    let read: Vec<Draft00> = objects.map(|line| Draft00::parse(line.as_bytes()).unwrap()).collect();
+    let is_right = |form: &Draft00, proof: &str, dated: bool| {
+        form.token == "aa.bb.cc" && base64url::encode(&form.proof) == proof && form.freshness.is_some() == dated
+    };
+    assert!(matches!(&read[..], [plain, dated] if is_right(plain, &mac, false) && is_right(dated, &timed, true)));
+    assert_eq!(read.last().and_then(|dated| dated.freshness.clone()), Some(freshness));
 }
 
 /// Links between the project's own pages lead somewhere.
