@@ -16,6 +16,7 @@ mod acl;
 mod afterwards;
 mod attacks;
 mod connecting;
+mod endurance;
 mod expiry;
 mod harness;
 mod hostile;
@@ -43,7 +44,7 @@ use support::{Case, Ctx, Kind, brokers, results, secrets};
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 14] = [
+static CASES: [&[Case]; 15] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -54,6 +55,7 @@ static CASES: [&[Case]; 14] = [
     reauthentication::CASES,
     afterwards::CASES,
     hostile::CASES,
+    endurance::CASES,
     attacks::CASES,
     interplay::CASES,
     operating::CASES,

@@ -225,6 +225,15 @@ impl Broker {
         code.to_owned()
     }
 
+    /// How much memory the process holds.
+    pub fn resident_bytes(&self) -> usize {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the resident size");
+        let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes * 1024
+    }
+
     /// The process runs, and a client that comes now is let in and served.
     pub fn assert_alive(&mut self) {
         let ended = self.child.try_wait().expect("the process");
