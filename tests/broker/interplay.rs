@@ -53,7 +53,7 @@ fn crowd(broker: &Broker, open: fn(&Broker) -> Client, thieves: bool) -> (usize,
     let ways = [Way::Exporter, Way::Challenge, Way::UserName(Protocol::V311), Way::Draft00(Protocol::V5)];
     let come_in = |number: usize| {
         let mut device = broker.device(&format!("client-{number}"));
-        if thieves && number % 3 == 0 {
+        if thieves && number.is_multiple_of(3) {
             device = device.with_key(Key::ed25519());
         }
         let attempt = device.attempt_over(open(broker), ways[number % ways.len()]);
