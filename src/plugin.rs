@@ -18,7 +18,7 @@ use crate::broker::{
 };
 use crate::config::Configuration;
 use crate::events::Challenges;
-use crate::session::{Matchers, Publisher, Publishers, Sessions};
+use crate::session::{HeldTokens, Matchers, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
 
 /// The one option that `mosquitto.conf` has for us.
@@ -31,6 +31,7 @@ pub struct Plugin {
     pub(crate) configuration: RefCell<Rc<Configuration>>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) publishers: RefCell<Publishers>,
+    pub(crate) held: RefCell<HeldTokens>,
     /// What outlives a restart, if a folder is configured for it.
     pub(crate) state: Option<Rc<State>>,
     pub(crate) matchers: RefCell<Matchers>,
@@ -53,6 +54,7 @@ impl Plugin {
             configuration: RefCell::new(Rc::new(configuration)),
             sessions: RefCell::default(),
             publishers: RefCell::default(),
+            held: RefCell::default(),
             state: None,
             matchers: RefCell::default(),
             challenges: RefCell::default(),
@@ -180,6 +182,7 @@ impl Plugin {
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.challenges.borrow_mut().forget_before(now.saturating_sub(CHALLENGE_LIFETIME));
         self.publishers.borrow_mut().forget_expired(now);
+        self.held.borrow_mut().forget_expired(now);
         if let Some(complaint) = self.state.as_ref().and_then(|state| state.complaint()) {
             self.broker.log(Level::Warning, &format!("ace: {complaint}"));
         }

@@ -124,7 +124,8 @@ impl Plugin {
         Ok(Rc::new(grant.about(token.fingerprint)?))
     }
 
-    /// Notes what a client may publish, for as long as its token is valid: it is asked about after the client has gone.
+    /// Notes a client's token, and what it may publish, for as long as the token is valid: both are asked about after the
+    /// client has gone.
     fn remember(&self, client_id: &CStr, grant: &Grant, token: &ValidatedToken) {
         let (user_name, matcher) = (grant.user_name.clone(), Rc::clone(&grant.matcher));
         if let (Some(state), Ok(client_id), Ok(user_name)) = (&self.state, client_id.to_str(), user_name.to_str()) {
@@ -135,6 +136,7 @@ impl Plugin {
                 scope: token.scope.to_aif_value(),
             });
         }
+        self.held.borrow_mut().hold(Rc::new(token.clone()), Some(client_id));
         self.publishers.borrow_mut().insert(client_id, Publisher { user_name, matcher, expires: grant.expires });
     }
 

@@ -112,7 +112,13 @@ impl Plugin {
                 }
                 self.challenge(event, token, connection, reauthentication)
             }
-            AuthenticationData::StoredToken => Err(Reason::NoTokenHeld.into()),
+            // The proof makes the client id, which anybody can say, harmless.
+            AuthenticationData::StoredToken => {
+                let client_id = client.id().ok_or(Reason::NoClientId)?;
+                let held = self.held.borrow().of_client(client_id, clock::now());
+                let token = held.ok_or(Reason::NoTokenHeld)?;
+                self.challenge(event, (*token).clone(), connection, reauthentication)
+            }
         }
     }
 

@@ -6,10 +6,12 @@
 mod address_map;
 mod decision;
 mod grant;
+mod held;
 mod publishers;
 mod table;
 
 pub use decision::{Decision, Denial, PublicTopics};
 pub use grant::{Grant, Matchers};
+pub use held::HeldTokens;
 pub use publishers::{Publisher, Publishers};
 pub use table::{Phase, Rights, Session, Sessions};

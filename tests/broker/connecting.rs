@@ -30,6 +30,9 @@ cases! {
     Refuse "C3" c3_challenge_answered_by_another_key_is_refused;
     Refuse "C3" c3_proof_over_the_broker_nonce_alone_is_refused;
     Refuse "C3" c3_expired_token_gets_no_challenge_passed;
+    Accept "C4" c4_a_held_token_is_proved_without_being_sent;
+    Refuse "C4" c4_a_held_token_is_not_given_to_another_key;
+    Refuse "C4" c4_nothing_is_held_for_another_client_id;
     Accept "C6" c6_nonces_differ_and_each_can_be_answered;
     Refuse "C6" c6_bytes_behind_the_proof_are_refused;
     Refuse "C6" c6_length_field_beyond_the_data_is_refused;
@@ -358,6 +361,38 @@ fn c9_without_tls_the_broker_adds_a_disconnect_to_a_refused_answer(ctx: &Ctx) {
     let expected: &[u8] = if ctx.version.number == "2.0.11" { &[] } else { &[0x82] };
     let after = after_refused_answers(&broker.device("sensor"), || broker.open_plain());
     assert!(after.iter().all(|after| after == expected), "{after:02x?}");
+}
+
+/// A client that the broker has seen the token of, and its CONNECT without the token.
+fn held(broker: &Broker) -> (Device, Connect) {
+    let device = broker.device("sensor");
+    comes_in_and_is_served(device.enter(broker, Way::Challenge));
+    (device, Connect::ace("sensor", binary(b"")))
+}
+
+fn c4_a_held_token_is_proved_without_being_sent(ctx: &Ctx) {
+    let broker = Setup::new().start(ctx);
+    let (device, connect) = held(&broker);
+    for _ in 0..2 {
+        let challenged = Attempt::make(broker.open(), &connect);
+        let answer = device.challenge_answer(&challenged.nonce());
+        comes_in_and_is_served(challenged.answer(&answer).accepted());
+    }
+}
+
+fn c4_a_held_token_is_not_given_to_another_key(ctx: &Ctx) {
+    let broker = Setup::new().start(ctx);
+    let (device, connect) = held(&broker);
+    let thief = device.with_key(Key::ed25519());
+    let challenged = Attempt::make(broker.open(), &connect);
+    let answer = thief.challenge_answer(&challenged.nonce());
+    challenged.answer(&answer).refused(&broker, "proof-wrong");
+}
+
+fn c4_nothing_is_held_for_another_client_id(ctx: &Ctx) {
+    let broker = Setup::new().start(ctx);
+    held(&broker);
+    Attempt::make(broker.open(), &Connect::ace("somebody-else", binary(b""))).refused(&broker, "token-not-held");
 }
 
 fn c10_a_good_client_leaves_no_refusal_in_the_log(ctx: &Ctx) {

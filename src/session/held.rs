@@ -1,0 +1,237 @@
+//! The tokens that the broker holds: one per proof-of-possession key, the newest (rfc9431.md T7), until it expires (R1).
+//!
+//! They come from CONNECT and from the `authz-info` topic, and outlive connections: a client that says nothing but who it is
+//! (C4), or that shows its key in the TLS handshake (L2, L3), is found here. Holding a token gives nobody anything: each use
+//! asks for the key's proof again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use ace_profile::Timestamp;
+use ace_profile::token::ValidatedToken;
+
+/// How many tokens are held at most, and
+const TOKENS_MAX: usize = 65_536;
+/// how many bytes they may take, about. Beyond either, those that expire first are dropped.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a token takes beside its texts: the tables' entries, the key.
+const BYTES_PER_TOKEN: usize = 1024;
+/// What a filter takes beside its text.
+const BYTES_PER_FILTER: usize = 32;
+
+/// The thumbprint of a key (RFC 7638).
+type Thumbprint = Rc<str>;
+
+/// All tokens that are held.
+#[derive(Debug)]
+pub struct HeldTokens {
+    by_key: HashMap<Thumbprint, Held>,
+    by_client: HashMap<Box<CStr>, Thumbprint>,
+    by_kid: HashMap<Box<str>, Thumbprint>,
+    by_expiry: BTreeSet<(Timestamp, Thumbprint)>,
+    bytes: usize,
+    most_tokens: usize,
+    most_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    token: Rc<ValidatedToken>,
+    client_id: Option<Box<CStr>>,
+    kid: Option<Box<str>>,
+    expires: Timestamp,
+    bytes: usize,
+}
+
+impl Default for HeldTokens {
+    fn default() -> Self {
+        Self::with_bounds(TOKENS_MAX, BYTES_MAX)
+    }
+}
+
+impl HeldTokens {
+    fn with_bounds(most_tokens: usize, most_bytes: usize) -> Self {
+        Self {
+            by_key: HashMap::new(),
+            by_client: HashMap::new(),
+            by_kid: HashMap::new(),
+            by_expiry: BTreeSet::new(),
+            bytes: 0,
+            most_tokens,
+            most_bytes,
+        }
+    }
+
+    /// Holds a token in place of whatever was held for its key. `client_id` is the client that has proved the key, if one
+    /// has. A bearer token has no key to be found by, and is not held.
+    pub fn hold(&mut self, token: Rc<ValidatedToken>, client_id: Option<&CStr>) {
+        let Some(key) = token.key() else { return };
+        let thumbprint: Thumbprint = key.thumbprint().into();
+        let kid: Option<Box<str>> = key.kid().map(Into::into);
+        // A token from `authz-info` says nothing about who will use it: what is known stays known.
+        let known_client = self.remove(&thumbprint).and_then(|held| held.client_id);
+        let client_id = client_id.map(Into::into).or(known_client);
+        let bytes = bytes_of(&token);
+        let expires = token.expires.unwrap_or(Timestamp::MAX);
+        if let Some(client_id) = &client_id {
+            self.by_client.insert(client_id.clone(), Rc::clone(&thumbprint));
+        }
+        if let Some(kid) = &kid {
+            self.by_kid.insert(kid.clone(), Rc::clone(&thumbprint));
+        }
+        self.by_expiry.insert((expires, Rc::clone(&thumbprint)));
+        self.bytes += bytes;
+        self.by_key.insert(thumbprint, Held { token, client_id, kid, expires, bytes });
+        while self.by_key.len() > self.most_tokens || self.bytes > self.most_bytes {
+            let Some((_, soonest)) = self.by_expiry.first().cloned() else { break };
+            self.remove(&soonest);
+        }
+    }
+
+    /// The token that this client has last shown, if it is still valid.
+    #[must_use]
+    pub fn of_client(&self, client_id: &CStr, now: Timestamp) -> Option<Rc<ValidatedToken>> {
+        self.of_key(self.by_client.get(client_id)?, now)
+    }
+
+    /// The token whose key has this `kid`, if it is still valid.
+    #[must_use]
+    pub fn of_kid(&self, kid: &str, now: Timestamp) -> Option<Rc<ValidatedToken>> {
+        self.of_key(self.by_kid.get(kid)?, now)
+    }
+
+    /// The token whose key has this thumbprint, if it is still valid.
+    #[must_use]
+    pub fn of_key(&self, thumbprint: &str, now: Timestamp) -> Option<Rc<ValidatedToken>> {
+        let held = self.by_key.get(thumbprint)?;
+        held.token.is_valid_at(now).then(|| Rc::clone(&held.token))
+    }
+
+    /// Drops the tokens that have expired.
+    pub fn forget_expired(&mut self, now: Timestamp) {
+        while let Some((expires, soonest)) = self.by_expiry.first().cloned() {
+            if expires > now {
+                break;
+            }
+            self.remove(&soonest);
+        }
+    }
+
+    /// How many tokens are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether none is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// How many bytes they take, about.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn remove(&mut self, thumbprint: &str) -> Option<Held> {
+        let (thumbprint, held) = self.by_key.remove_entry(thumbprint)?;
+        self.bytes -= held.bytes;
+        // Another key may have taken the client's or the kid's place since.
+        if let Some(client_id) = &held.client_id
+            && self.by_client.get(client_id) == Some(&thumbprint)
+        {
+            self.by_client.remove(client_id);
+        }
+        if let Some(kid) = &held.kid
+            && self.by_kid.get(kid) == Some(&thumbprint)
+        {
+            self.by_kid.remove(kid);
+        }
+        self.by_expiry.remove(&(held.expires, thumbprint));
+        Some(held)
+    }
+}
+
+fn bytes_of(token: &ValidatedToken) -> usize {
+    let filters = token.scope.entries().iter().map(|entry| entry.filter.as_str().len() + BYTES_PER_FILTER);
+    let texts = token.audience.iter().chain(&token.subject).chain([&token.issuer]).map(String::len);
+    BYTES_PER_TOKEN + filters.sum::<usize>() + texts.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use ace_profile::Fingerprint;
+    use ace_profile::jose::Jwk;
+    use ace_profile::proof::ConfirmationKey;
+    use ace_profile::scope::Scope;
+    use ace_profile::token::Confirmation;
+
+    use super::*;
+
+    fn token(key: u8, subject: &str, expires: u64) -> Rc<ValidatedToken> {
+        let jwk = Jwk::from_symmetric(&[key; 32]).unwrap().with_kid(format!("kid-{key}"));
+        Rc::new(ValidatedToken {
+            issuer: "as".into(),
+            subject: Some(subject.into()),
+            audience: vec!["broker".into()],
+            expires: Some(Timestamp::from_unix_seconds(expires)),
+            confirmation: Confirmation::Key(ConfirmationKey::from_jwk(&jwk).unwrap()),
+            scope: Scope::default(),
+            fingerprint: Fingerprint::of(subject.as_bytes()),
+        })
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    fn subject(token: Option<Rc<ValidatedToken>>) -> Option<String> {
+        token.and_then(|token| token.subject.clone())
+    }
+
+    #[test]
+    fn the_newest_token_of_a_key_is_held_until_it_expires() {
+        let mut held = HeldTokens::default();
+        held.hold(token(1, "first", 10), Some(c"client"));
+        held.hold(token(1, "second", 20), None);
+        assert_eq!(held.len(), 1);
+        assert_eq!(subject(held.of_client(c"client", at(19))).as_deref(), Some("second"));
+        assert_eq!(subject(held.of_kid("kid-1", at(19))).as_deref(), Some("second"));
+        assert!(held.of_client(c"client", at(20)).is_none());
+        assert!(held.of_client(c"other", at(19)).is_none());
+        held.forget_expired(at(19));
+        assert_eq!(held.len(), 1);
+        held.forget_expired(at(20));
+        assert!(held.is_empty() && held.by_client.is_empty() && held.by_kid.is_empty() && held.by_expiry.is_empty());
+        assert_eq!(held.bytes(), 0);
+    }
+
+    #[test]
+    fn a_client_with_a_new_key_is_found_by_it() {
+        let mut held = HeldTokens::default();
+        held.hold(token(1, "old", 10), Some(c"client"));
+        held.hold(token(2, "new", 20), Some(c"client"));
+        assert_eq!(subject(held.of_client(c"client", at(5))).as_deref(), Some("new"));
+        held.forget_expired(at(10));
+        assert_eq!(subject(held.of_client(c"client", at(15))).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn beyond_the_bounds_those_that_expire_first_are_dropped() {
+        let mut held = HeldTokens::with_bounds(2, BYTES_MAX);
+        for (key, expires) in [(1, 30), (2, 10), (3, 20)] {
+            held.hold(token(key, "subject", expires), None);
+        }
+        let known = |kid| held.of_kid(kid, Timestamp::EPOCH).is_some();
+        assert!(known("kid-1") && !known("kid-2") && known("kid-3"));
+        let mut held = HeldTokens::with_bounds(100, 3 * BYTES_PER_TOKEN);
+        for key in 1..100 {
+            held.hold(token(key, "subject", u64::from(key)), None);
+        }
+        assert_eq!(held.len(), 2);
+        assert!(held.bytes() <= 3 * BYTES_PER_TOKEN);
+    }
+}
