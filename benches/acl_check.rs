@@ -90,6 +90,7 @@ impl Case {
 
 struct Subject {
     fake: Fake<Plugin>,
+    #[expect(clippy::vec_box, reason = "a client is known by its address, which must not change")]
     clients: Vec<Box<FakeClient>>,
     _folder: tempfile::TempDir,
 }

@@ -1,6 +1,6 @@
 //! `ace.toml`: what the operator wants.
 //!
-//! [`document`] is the file as it is written, key by key; [`load`] reads it, checks it and the files that it names, and gives
+//! `document.rs` is the file as it is written, key by key; `load.rs` reads it, checks it and the files that it names, and gives
 //! the [`Configuration`] that the plugin works with. Nothing is guessed: an unknown key, a bad value or an unreadable
 //! file is an error with file, line and reason.
 

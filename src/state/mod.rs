@@ -1,8 +1,8 @@
 //! What outlives a restart of the broker: the newest tokens' rights of publishers, by which retained messages are judged
 //! (RFC 9431 §5, rfc9431.md R1, R2).
 //!
-//! The broker's thread only hands records over. A thread of our own keeps them and writes them down ([`writer`]); the file's
-//! form is in [`record`]. No token, key or proof is kept: client id, user name, scope and end.
+//! The broker's thread only hands records over. A thread of our own keeps them and writes them down (`writer.rs`); the file's
+//! form is in `record.rs`. No token, key or proof is kept: client id, user name, scope and end.
 
 mod record;
 mod writer;

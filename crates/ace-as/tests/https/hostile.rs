@@ -92,7 +92,9 @@ fn scopes_are_bounded() {
 fn heads_are_bounded() {
     let trial = Trial::start();
     let request = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(100_000));
-    assert!(trial.raw(request.as_bytes(), PATIENCE).starts_with("HTTP/1.1 431 "));
+    let answer = trial.raw(request.as_bytes(), PATIENCE);
+    // The server closes with most of the request unread, so the reset may overtake its answer.
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
     let request = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(2000));
     assert!(trial.raw(request.as_bytes(), PATIENCE).starts_with("HTTP/1.1 431 "));
     alive(&trial);
