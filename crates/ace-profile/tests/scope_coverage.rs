@@ -9,8 +9,8 @@ use ace_profile::scope::{Matcher, Permission, Permissions, Scope, TopicFilter};
 use proptest::prelude::*;
 
 /// Levels of which filters are made. `z` is left to the topics, so that no set of literals stands in for a `+`.
-const FILTER_LEVELS: [&str; 6] = ["a", "b", "", "$s", "long-level-name", "+"];
-const TOPIC_LEVELS: [&str; 6] = ["a", "b", "", "$s", "long-level-name", "z"];
+const FILTER_LEVELS: [&str; 7] = ["a", "b", "", "$s", "of-ten-bytes", "a-level-beyond-sixteen", "+"];
+const TOPIC_LEVELS: [&str; 7] = ["a", "b", "", "$s", "of-ten-bytes", "a-level-beyond-sixteen", "z"];
 const FILTER_DEPTH: usize = 3;
 const TOPIC_DEPTH: usize = 4;
 

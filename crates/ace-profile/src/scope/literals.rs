@@ -1,9 +1,9 @@
 //! A hash table of texts that is made once and looked up many times.
 //!
 //! The longest probe is bounded when the table is made, by trying layouts, so that a look-up costs the same whatever is
-//! in it. Texts beyond eight bytes are compared byte by byte when their hashes agree: nothing is found by chance.
+//! in it. Texts beyond sixteen bytes are compared byte by byte when their hashes agree: nothing is found by chance.
 
-use super::words::{EXACT_BYTES, MULTIPLIER, word_of};
+use super::words::{Key, MULTIPLIER};
 
 /// The longest probe sequence that is accepted.
 const MAX_PROBES: usize = 4;
@@ -29,7 +29,8 @@ pub(super) struct Literals {
 /// An entry of the table; empty where it leads to [`NONE`].
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
-    word: u64,
+    low: u64,
+    high: u64,
     place: u64,
     to: u32,
     /// Where the text's bytes start among all texts.
@@ -42,9 +43,11 @@ impl Literals {
         let mut texts = Vec::new();
         let mut entries = Vec::with_capacity(literals.len());
         for (from, text, to) in literals {
+            let key = Key::of(text.as_bytes());
             entries.push(Entry {
-                word: word_of(text.as_bytes()),
-                place: place(*from, text.len()),
+                low: key.low,
+                high: key.high,
+                place: place(*from, key.length),
                 to: *to,
                 text: u32::try_from(texts.len()).unwrap_or(u32::MAX),
             });
@@ -69,7 +72,7 @@ impl Literals {
             probes: 1,
         };
         for entry in entries {
-            let home = table.home(entry.place, entry.word);
+            let home = table.home(entry.low, entry.high, entry.place);
             let (step, slot) = (0..most)
                 .map(|step| (step, (home + step) & (size - 1)))
                 .find(|(_, slot)| table.entries.get(*slot).is_some_and(|there| there.to == NONE))?;
@@ -79,16 +82,20 @@ impl Literals {
         Some(table)
     }
 
-    /// Where this text leads from there, given its word; [`NONE`] if nowhere.
+    /// Where this text leads from there, given its key; [`NONE`] if nowhere.
     #[inline(always)]
-    pub(super) fn find(&self, from: u32, word: u64, text: &[u8]) -> u32 {
+    pub(super) fn find(&self, from: u32, key: Key, text: &[u8]) -> u32 {
         let mask = self.entries.len().wrapping_sub(1);
-        let place = place(from, text.len());
-        let mut slot = self.home(place, word);
+        let place = place(from, key.length);
+        let mut slot = self.home(key.low, key.high, place);
         let end = slot + self.probes;
         while slot < end {
             let Some(entry) = self.entries.get(slot & mask) else { return NONE };
-            if entry.word == word && entry.place == place && self.is_text(entry.text, text) {
+            if entry.low == key.low
+                && entry.high == key.high
+                && entry.place == place
+                && (key.is_exact() || self.is_text(entry.text, text))
+            {
                 return entry.to;
             }
             if entry.to == NONE {
@@ -99,17 +106,19 @@ impl Literals {
         NONE
     }
 
-    /// Whether the text that starts there among all texts, and has the same word and length, is this one.
+    /// Whether the text that starts there among all texts, and has the same length, is this one.
     #[inline(always)]
     fn is_text(&self, start: u32, text: &[u8]) -> bool {
         let start = start as usize;
-        text.len() <= EXACT_BYTES || self.texts.get(start..start + text.len()) == Some(text)
+        self.texts.get(start..start + text.len()) == Some(text)
     }
 
     #[inline(always)]
-    fn home(&self, place: u64, word: u64) -> usize {
+    fn home(&self, low: u64, high: u64, place: u64) -> usize {
+        // The multiplication brings differences up, the rotation back down to where `low` has its first bytes.
+        let mixed = low ^ (high ^ place).wrapping_mul(MULTIPLIER).rotate_left(32);
         // Both halves of the product: the upper one knows of all bits of the key, the lower one evens it out.
-        let product = u128::from(word ^ place.wrapping_mul(MULTIPLIER)) * u128::from(self.multiplier);
+        let product = u128::from(mixed) * u128::from(self.multiplier);
         (((product >> 64) as u64 ^ product as u64) >> self.shift) as usize
     }
 }
@@ -125,7 +134,7 @@ mod tests {
     use super::*;
 
     fn find(table: &Literals, from: u32, text: &str) -> u32 {
-        table.find(from, word_of(text.as_bytes()), text.as_bytes())
+        table.find(from, Key::of(text.as_bytes()), text.as_bytes())
     }
 
     #[test]
@@ -147,13 +156,13 @@ mod tests {
         assert_eq!(find(&Literals::default(), 0, "a"), NONE);
     }
 
-    /// The word is the same, the text is not.
+    /// The key is the same, the text is not.
     #[test]
-    fn texts_are_compared_where_words_agree() {
-        let table = Literals::new(&[(0, "a-long-text".into(), 1)]);
-        let word = word_of(b"a-long-text");
-        assert_eq!(table.find(0, word, b"a-long-text"), 1);
-        assert_eq!(table.find(0, word, b"a-long-tex_"), NONE);
+    fn texts_are_compared_where_keys_agree() {
+        let table = Literals::new(&[(0, "a-text-of-twenty-four-by".into(), 1)]);
+        let key = Key::of(b"a-text-of-twenty-four-by");
+        assert_eq!(table.find(0, key, b"a-text-of-twenty-four-by"), 1);
+        assert_eq!(table.find(0, key, b"a-text-of-twenty-four-b_"), NONE);
     }
 
     /// Eight bytes that the first multipliers send to the same slots: the table stays small, and right.
@@ -165,12 +174,13 @@ mod tests {
         assert_eq!(inverse.wrapping_mul(MULTIPLIER), 1);
         let words: Vec<u64> = (1..200).map(|number: u64| number.wrapping_mul(inverse)).collect();
         let entries: Vec<Entry> =
-            words.iter().zip(1..).map(|(word, to)| Entry { word: *word, place: 0, to, text: 0 }).collect();
+            words.iter().zip(1..).map(|(word, to)| Entry { low: *word, high: 0, place: place(0, 8), to, text: 0 }).collect();
         let size = 512;
         let table = (0..ATTEMPTS).find_map(|attempt| Literals::lay_out(&entries, size, attempt, size));
         let table = table.unwrap();
         for (word, to) in words.iter().zip(1..) {
-            assert_eq!(table.find(0, *word, b""), if *word == 0 { NONE } else { to });
+            let key = Key { low: *word, high: 0, length: 8 };
+            assert_eq!(table.find(0, key, &word.to_le_bytes()), to);
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::literals::{Literals, NONE};
 use super::permission::{Permission, Permissions};
 use super::tree::{self, Tree};
-use super::words::word_of;
+use super::words::Key;
 use super::{Scope, filter, shared_subscription_filter};
 
 /// A compiled [`Scope`]. Made once per scope and shared by all sessions that have it.
@@ -77,7 +77,7 @@ impl Matcher {
     #[inline]
     fn permits<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
         if let Some(literals) = &self.literals {
-            let found = literals.find(0, word_of(topic), topic);
+            let found = literals.find(0, Key::of(topic), topic);
             if found != NONE && self.permissions.get(found as usize - 1).is_some_and(|known| known.meets(wanted)) {
                 return true;
             }

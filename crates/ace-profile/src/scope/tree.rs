@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::literals::{Literals, NONE};
 use super::permission::Permissions;
-use super::words::{Level, begins_with, exact_word};
+use super::words::{Key, Level};
 
 const ROOT: u32 = 0;
 
@@ -45,20 +45,10 @@ struct Node {
 enum Onward {
     /// None.
     Nowhere,
-    /// A single one, short enough to be known by its word.
-    One { word: u64, length: u8, to: u32 },
+    /// A single one, short enough to be known by its key.
+    One { key: Key, to: u32 },
     /// More, or a longer one: in the table.
     Table,
-}
-
-/// What a node says to a topic that led to it.
-enum Look {
-    /// A filter matches.
-    Found,
-    /// None so far, but there may be one below.
-    Further,
-    /// There is no such node.
-    Nowhere,
 }
 
 impl Tree {
@@ -80,73 +70,56 @@ impl Tree {
             // "+/#" covers "#" too: there is no topic without a first level.
             return true;
         }
-        let mut here = ROOT;
+        let (mut here, mut node) = (ROOT, root);
         let mut start = 0;
-        loop {
-            let Some(node) = self.nodes.get(here as usize) else { return false };
-            let (literal, end) = self.literal(here, node, topic, start);
-            match self.look(literal, wanted, end >= topic.len()) {
-                Look::Found => return true,
-                Look::Further if end < topic.len() => {
-                    (here, start) = (literal, end + 1);
-                    continue;
-                }
-                Look::Further | Look::Nowhere => {}
-            }
-            let plus = if here == ROOT { leading_plus } else { node.plus };
-            if plus != NONE && !(FILTER && topic.get(start..) == Some(b"#")) {
-                let end = Level::end(topic, start);
-                match self.look(plus, wanted, end >= topic.len()) {
-                    Look::Found => return true,
-                    Look::Further if end < topic.len() => {
-                        (here, start) = (plus, end + 1);
+        'level: loop {
+            if node.leads_on() {
+                let level = Level::read(topic, start);
+                let last = level.end >= topic.len();
+                let plus = if here == ROOT { leading_plus } else { node.plus };
+                // "#" asks for more than "+" gives.
+                let plus = if FILTER && topic.get(start..) == Some(b"#") { NONE } else { plus };
+                for next in [self.literal(here, node, topic, start, level), plus] {
+                    if next == NONE {
                         continue;
                     }
-                    Look::Further | Look::Nowhere => {}
+                    let Some(below) = self.nodes.get(next as usize) else { return false };
+                    if below.below.meets(wanted) || (last && below.here.meets(wanted)) {
+                        return true;
+                    }
+                    if !last {
+                        (here, node, start) = (next, below, level.end + 1);
+                        continue 'level;
+                    }
                 }
             }
             // A dead end. The topic has the levels that lead to the retreat: they led to the node beside it.
-            let retreat = node.retreat;
-            let Some(node) = self.nodes.get(retreat as usize).filter(|_| retreat != NONE) else { return false };
-            if node.parent == ROOT && leading_plus == NONE {
+            here = node.retreat;
+            let Some(retreat) = self.nodes.get(here as usize).filter(|_| here != NONE) else { return false };
+            if retreat.parent == ROOT && leading_plus == NONE {
                 return false;
             }
-            if node.below.meets(wanted) {
+            if retreat.below.meets(wanted) {
                 return true;
             }
-            here = retreat;
+            node = retreat;
             start = (0..node.depth).fold(0, |start, _| Level::end(topic, start) + 1);
         }
     }
 
-    /// The node that the level at `start` leads to as a literal, and where it ends; the end means nothing where there is no
-    /// such node. A wildcard of an asked-for filter is no node's literal.
+    /// The node that this level leads to as a literal. A wildcard of an asked-for filter is no node's literal.
     #[inline(always)]
-    fn literal(&self, from: u32, node: &Node, topic: &[u8], start: usize) -> (u32, usize) {
+    fn literal(&self, from: u32, node: &Node, topic: &[u8], start: usize, level: Level) -> u32 {
         match node.literals {
-            Onward::Nowhere => (NONE, start),
-            Onward::One { word, length, to } => {
-                let end = start + usize::from(length);
-                (if begins_with(topic, start, word, length) { to } else { NONE }, end)
+            Onward::Nowhere => NONE,
+            Onward::One { key, to } => {
+                if key == level.key {
+                    to
+                } else {
+                    NONE
+                }
             }
-            Onward::Table => {
-                let level = Level::read(topic, start);
-                let bytes = topic.get(start..level.end).unwrap_or_default();
-                (self.literals.find(from, level.word, bytes), level.end)
-            }
-        }
-    }
-
-    /// What a node says.
-    #[inline(always)]
-    fn look(&self, node: u32, wanted: Permissions, last: bool) -> Look {
-        if node == NONE {
-            return Look::Nowhere;
-        }
-        match self.nodes.get(node as usize) {
-            Some(node) if node.below.meets(wanted) || (last && node.here.meets(wanted)) => Look::Found,
-            Some(_) => Look::Further,
-            None => Look::Nowhere,
+            Onward::Table => self.literals.find(from, level.key, topic.get(start..level.end).unwrap_or_default()),
         }
     }
 
@@ -201,9 +174,9 @@ impl Builder {
                 return *known;
             }
             node.literals = match node.literals {
-                Onward::Nowhere => match exact_word(level.as_bytes()) {
-                    Some((word, length)) => Onward::One { word, length, to: child },
-                    None => Onward::Table,
+                Onward::Nowhere => match Key::of(level.as_bytes()) {
+                    key if key.is_exact() => Onward::One { key, to: child },
+                    _ => Onward::Table,
                 },
                 Onward::One { .. } | Onward::Table => Onward::Table,
             };
@@ -229,6 +202,12 @@ impl Builder {
 }
 
 impl Node {
+    /// Whether any node is below this one.
+    #[inline(always)]
+    const fn leads_on(&self) -> bool {
+        self.plus != NONE || !matches!(self.literals, Onward::Nowhere)
+    }
+
     const fn below(parent: u32, depth: u32, by_plus: bool) -> Self {
         Self {
             parent,
