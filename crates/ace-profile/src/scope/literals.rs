@@ -173,8 +173,11 @@ mod tests {
             (0..6).fold(MULTIPLIER, |guess, _| guess.wrapping_mul(2_u64.wrapping_sub(MULTIPLIER.wrapping_mul(guess))));
         assert_eq!(inverse.wrapping_mul(MULTIPLIER), 1);
         let words: Vec<u64> = (1..200).map(|number: u64| number.wrapping_mul(inverse)).collect();
-        let entries: Vec<Entry> =
-            words.iter().zip(1..).map(|(word, to)| Entry { low: *word, high: 0, place: place(0, 8), to, text: 0 }).collect();
+        let entries: Vec<Entry> = words
+            .iter()
+            .zip(1..)
+            .map(|(word, to)| Entry { low: *word, high: 0, place: place(0, 8), to, text: 0 })
+            .collect();
         let size = 512;
         let table = (0..ATTEMPTS).find_map(|attempt| Literals::lay_out(&entries, size, attempt, size));
         let table = table.unwrap();
