@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::literals::{Literals, NONE};
 use super::permission::Permissions;
-use super::words::{Key, Level};
+use super::words::{Key, Prefix, level_end};
 
 const ROOT: u32 = 0;
 
@@ -22,33 +22,29 @@ pub(super) struct Tree {
 /// One level of one or more filters.
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    parent: u32,
-    /// How many levels lead here.
-    depth: u32,
+    /// The literal that leads on, if there is one only and it is short, with the slash behind it. The table has it, too:
+    /// this is the shorter way for topics that go on behind it.
+    prefix: Prefix,
+    /// The length of the prefix.
+    prefix_length: u32,
+    /// Where the prefix leads.
+    prefix_to: u32,
     /// The node below by `+`, or [`NONE`].
     plus: u32,
-    /// Whether this node was reached by `+`.
-    by_plus: bool,
     /// Where to go on when nothing is found from here on: below the `+` beside the nearest literal that led here, this node
     /// included; or [`NONE`].
     retreat: u32,
+    parent: u32,
+    /// How many levels lead here.
+    depth: u32,
     /// What the filters that end here permit.
     here: Permissions,
     /// What the filters that go on with `#` permit, for this level and all below.
     below: Permissions,
-    /// Which literals lead on.
-    literals: Onward,
-}
-
-/// The literal levels that lead on from a node.
-#[derive(Debug, Clone, Copy)]
-enum Onward {
-    /// None.
-    Nowhere,
-    /// A single one, short enough to be known by its key.
-    One { key: Key, to: u32 },
-    /// More, or a longer one: in the table.
-    Table,
+    /// Whether there are literals that lead on, all of them in the table.
+    has_literals: bool,
+    /// Whether this node was reached by `+`.
+    by_plus: bool,
 }
 
 impl Tree {
@@ -58,37 +54,48 @@ impl Tree {
     }
 
     /// Looks for one filter with the wanted permission that matches the topic name or, where `FILTER`, covers the filter.
-    #[inline]
+    #[inline(never)]
     pub(super) fn walk<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
         let (Some(first), Some(root)) = (topic.first(), self.nodes.first()) else { return false };
         // A leading wildcard does not lead to topics that begin with "$" (MQTT 5 §4.7.2).
-        let leading_plus = if *first == b'$' { NONE } else { root.plus };
-        if *first != b'$' && root.below.meets(wanted) {
+        let hidden = *first == b'$';
+        if !hidden && root.below.meets(wanted) {
             return true;
         }
-        if FILTER && topic == b"#" && self.is_open_below(leading_plus, wanted) {
+        let mut plus = if hidden { NONE } else { root.plus };
+        if FILTER && topic == b"#" && self.is_open_below(plus, wanted) {
             // "+/#" covers "#" too: there is no topic without a first level.
             return true;
         }
         let (mut here, mut node) = (ROOT, root);
-        let mut start = 0;
+        // The levels from this node on; where nothing is left of the topic, that is its last level, an empty one.
+        let mut rest = topic;
         'level: loop {
-            if node.leads_on() {
-                let level = Level::read(topic, start);
-                let last = level.end >= topic.len();
-                let plus = if here == ROOT { leading_plus } else { node.plus };
+            if node.prefix.begins(rest) {
+                let Some(below) = self.nodes.get(node.prefix_to as usize) else { return false };
+                if below.below.meets(wanted) {
+                    return true;
+                }
+                rest = rest.get(node.prefix_length as usize..).unwrap_or_default();
+                (here, plus, node) = (node.prefix_to, below.plus, below);
+                continue;
+            }
+            if node.has_literals || plus != NONE {
+                let key = Key::of_level(rest);
+                let literal = if node.has_literals { self.literals.find(here, key, rest) } else { NONE };
                 // "#" asks for more than "+" gives.
-                let plus = if FILTER && topic.get(start..) == Some(b"#") { NONE } else { plus };
-                for next in [self.literal(here, node, topic, start, level), plus] {
+                let plus_here = if FILTER && rest == b"#" { NONE } else { plus };
+                for next in [literal, plus_here] {
                     if next == NONE {
                         continue;
                     }
                     let Some(below) = self.nodes.get(next as usize) else { return false };
-                    if below.below.meets(wanted) || (last && below.here.meets(wanted)) {
+                    let further = rest.get(key.length + 1..);
+                    if below.below.meets(wanted) || (further.is_none() && below.here.meets(wanted)) {
                         return true;
                     }
-                    if !last {
-                        (here, node, start) = (next, below, level.end + 1);
+                    if let Some(further) = further {
+                        (here, plus, node, rest) = (next, below.plus, below, further);
                         continue 'level;
                     }
                 }
@@ -96,30 +103,14 @@ impl Tree {
             // A dead end. The topic has the levels that lead to the retreat: they led to the node beside it.
             here = node.retreat;
             let Some(retreat) = self.nodes.get(here as usize).filter(|_| here != NONE) else { return false };
-            if retreat.parent == ROOT && leading_plus == NONE {
+            if retreat.parent == ROOT && hidden {
                 return false;
             }
             if retreat.below.meets(wanted) {
                 return true;
             }
-            node = retreat;
-            start = (0..node.depth).fold(0, |start, _| Level::end(topic, start) + 1);
-        }
-    }
-
-    /// The node that this level leads to as a literal. A wildcard of an asked-for filter is no node's literal.
-    #[inline(always)]
-    fn literal(&self, from: u32, node: &Node, topic: &[u8], start: usize, level: Level) -> u32 {
-        match node.literals {
-            Onward::Nowhere => NONE,
-            Onward::One { key, to } => {
-                if key == level.key {
-                    to
-                } else {
-                    NONE
-                }
-            }
-            Onward::Table => self.literals.find(from, level.key, topic.get(start..level.end).unwrap_or_default()),
+            (plus, node) = (retreat.plus, retreat);
+            rest = (0..node.depth).fold(topic, |rest, _| rest.get(level_end(rest) + 1..).unwrap_or_default());
         }
     }
 
@@ -173,13 +164,10 @@ impl Builder {
             if let Some(known) = self.known.get(&key) {
                 return *known;
             }
-            node.literals = match node.literals {
-                Onward::Nowhere => match Key::of(level.as_bytes()) {
-                    key if key.is_exact() => Onward::One { key, to: child },
-                    _ => Onward::Table,
-                },
-                Onward::One { .. } | Onward::Table => Onward::Table,
-            };
+            let prefix = if node.has_literals { None } else { Prefix::of(level.as_bytes()) };
+            (node.prefix, node.prefix_to) = prefix.map_or((Prefix::NEVER, NONE), |prefix| (prefix, child));
+            node.prefix_length = u32::try_from(level.len() + 1).unwrap_or(0);
+            node.has_literals = true;
             self.literals.push((parent, key.1.clone(), child));
             self.known.insert(key, child);
         }
@@ -202,22 +190,19 @@ impl Builder {
 }
 
 impl Node {
-    /// Whether any node is below this one.
-    #[inline(always)]
-    const fn leads_on(&self) -> bool {
-        self.plus != NONE || !matches!(self.literals, Onward::Nowhere)
-    }
-
     const fn below(parent: u32, depth: u32, by_plus: bool) -> Self {
         Self {
+            prefix: Prefix::NEVER,
+            prefix_length: 0,
+            prefix_to: NONE,
+            plus: NONE,
+            retreat: NONE,
             parent,
             depth,
-            plus: NONE,
-            by_plus,
-            retreat: NONE,
             here: Permissions::NONE,
             below: Permissions::NONE,
-            literals: Onward::Nowhere,
+            has_literals: false,
+            by_plus,
         }
     }
 }

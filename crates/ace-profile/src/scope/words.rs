@@ -8,20 +8,12 @@ pub(super) const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What stands for a text in a table: up to sixteen bytes the text itself, in two words; beyond, a hash, and the text is to
 /// be compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) low: u64,
     pub(super) high: u64,
+    /// How long the text is, in bytes.
     pub(super) length: usize,
-}
-
-/// One level of a topic.
-#[derive(Clone, Copy)]
-pub(super) struct Level {
-    /// The offset of the slash behind it, or of the end.
-    pub(super) end: usize,
-    /// What stands for it.
-    pub(super) key: Key,
 }
 
 impl Key {
@@ -35,9 +27,30 @@ impl Key {
         if length > Self::EXACT_BYTES {
             return Self { low: hash(text), high: 0, length };
         }
-        let (low, available) = next_word(text, 0);
-        let high = if available == 8 { next_word(text, 8).0 } else { 0 };
+        let (low, _) = next_word(text);
+        let (high, _) = next_word(text.get(8..).unwrap_or_default());
         Self { low, high, length }
+    }
+
+    /// The key of the first level of a topic.
+    #[inline(always)]
+    pub(super) fn of_level(topic: &[u8]) -> Self {
+        let (low, length) = piece(topic);
+        if length < 8 {
+            return Self { low, high: 0, length };
+        }
+        let (high, length) = piece(topic.get(8..).unwrap_or_default());
+        if length < 8 {
+            return Self { low, high, length: 8 + length };
+        }
+        Self::of_long_level(topic)
+    }
+
+    /// The same for levels of sixteen bytes and more, kept apart to keep the usual way short.
+    #[cold]
+    #[inline(never)]
+    fn of_long_level(topic: &[u8]) -> Self {
+        Self::of(topic.get(..level_end(topic)).unwrap_or_default())
     }
 
     /// Whether the key is all there is to the text.
@@ -47,59 +60,64 @@ impl Key {
     }
 }
 
-impl Level {
-    /// Reads the level that starts at `start`.
-    #[inline(always)]
-    pub(super) fn read(topic: &[u8], start: usize) -> Self {
-        let (word, length) = piece(topic, start);
-        if length < 8 {
-            return Self { end: start + length, key: Key { low: word, high: 0, length } };
-        }
-        let low = word;
-        let (high, more) = piece(topic, start + 8);
-        if more < 8 {
-            let length = 8 + more;
-            return Self { end: start + length, key: Key { low, high, length } };
-        }
-        Self::read_long(topic, start)
-    }
-
-    /// The same for levels of sixteen bytes and more, kept apart to keep the usual way short.
-    #[inline(never)]
-    fn read_long(topic: &[u8], start: usize) -> Self {
-        let end = Self::end(topic, start);
-        Self { end, key: Key::of(topic.get(start..end).unwrap_or_default()) }
-    }
-
-    /// Only where the level ends that starts at `start`.
-    #[inline(always)]
-    pub(super) fn end(topic: &[u8], start: usize) -> usize {
-        let mut at = start;
-        loop {
-            let length = piece(topic, at).1;
-            at += length;
-            if length < 8 {
-                return at;
-            }
-        }
-    }
-}
-
-/// The bytes from `at` up to a slash, the end, or the eighth, and how many they are.
+/// The length of the first level of a topic.
 #[inline(always)]
-fn piece(topic: &[u8], at: usize) -> (u64, usize) {
-    let (word, available) = next_word(topic, at);
-    // Without a slash, the 64 zeros stand for eight bytes.
-    let length = ((slashes(word).trailing_zeros() / 8) as usize).min(available);
-    if length < 8 { (word & !(u64::MAX << (8 * length)), length) } else { (word, length) }
+pub(super) fn level_end(topic: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let (_, length) = piece(topic.get(at..).unwrap_or_default());
+        at += length;
+        if length < 8 {
+            return at;
+        }
+    }
 }
 
-/// A hash of a text of eight bytes or more.
+/// A level with the slash behind it, if both are eight bytes at most: known in a topic by one comparison.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prefix {
+    word: u64,
+    mask: u64,
+}
+
+impl Prefix {
+    /// What no topic begins with.
+    pub(super) const NEVER: Self = Self { word: 1, mask: 0 };
+
+    /// The level with a slash behind it; `None` if it is too long.
+    pub(super) fn of(level: &[u8]) -> Option<Self> {
+        (level.len() < 8).then(|| {
+            let (word, _) = next_word(level);
+            Self { word: word | u64::from(b'/') << (8 * level.len()), mask: u64::MAX >> (56 - 8 * level.len()) }
+        })
+    }
+
+    /// Whether the topic begins with it. Not told of topics with less than eight bytes: `false`.
+    #[inline(always)]
+    pub(super) fn begins(self, topic: &[u8]) -> bool {
+        topic.first_chunk::<8>().is_some_and(|chunk| u64::from_le_bytes(*chunk) & self.mask == self.word)
+    }
+}
+
+/// The bytes up to a slash, the end, or the eighth, and how many they are.
+#[inline(always)]
+fn piece(topic: &[u8]) -> (u64, usize) {
+    let (word, available) = next_word(topic);
+    let slashes = slashes(word);
+    if slashes == 0 {
+        return (word, available);
+    }
+    // All bits up to the mark of the first slash, which is its highest bit, without that byte.
+    let before = (slashes ^ slashes.wrapping_sub(1)) >> 8;
+    (word & before, (slashes.trailing_zeros() / 8) as usize)
+}
+
+/// A hash of a text.
 #[inline(always)]
 fn hash(text: &[u8]) -> u64 {
     let (chunks, rest) = text.as_chunks::<8>();
     let hash = chunks.iter().fold(0, |hash, chunk| combined(hash, u64::from_le_bytes(*chunk)));
-    combined(hash, tail_word(text, rest))
+    combined(hash, short_word(rest))
 }
 
 /// The hash of a text so far and of the next eight bytes of it.
@@ -115,26 +133,28 @@ const fn slashes(word: u64) -> u64 {
     zeros.wrapping_sub(ONES) & !zeros & HIGHS
 }
 
-/// Up to eight bytes from `at` as a little-endian word, and how many there are.
+/// The first bytes of a text, eight at most, as a little-endian word, and how many there are.
 #[inline(always)]
-fn next_word(text: &[u8], at: usize) -> (u64, usize) {
-    let rest = text.get(at..).unwrap_or_default();
-    match rest.first_chunk::<8>() {
+fn next_word(text: &[u8]) -> (u64, usize) {
+    match text.first_chunk::<8>() {
         Some(chunk) => (u64::from_le_bytes(*chunk), 8),
-        None => (tail_word(text, rest), rest.len()),
+        None => (short_word(text), text.len()),
     }
 }
 
-/// The last bytes of a text, fewer than eight, as a word.
+/// A text of less than eight bytes as a word.
 #[inline(always)]
-fn tail_word(text: &[u8], rest: &[u8]) -> u64 {
-    if rest.is_empty() {
-        return 0;
+fn short_word(text: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        // Where the two overlap, they are the same bytes.
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u64::from(first) | u64::from(last) << (8 * (text.len() - 4) & 63);
     }
-    match text.last_chunk::<8>() {
-        // Of a longer text, the upper part of its last eight.
-        Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
-        None => rest.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
+    match *text {
+        [first] => u64::from(first),
+        [first, second] => u64::from(u16::from_le_bytes([first, second])),
+        [first, second, third] => u64::from(u32::from_le_bytes([first, second, third, 0])),
+        _ => 0,
     }
 }
 
@@ -155,11 +175,11 @@ mod tests {
                 ] {
                     let (topic, mut start) = (topic.as_bytes(), 0);
                     for level in topic.split(|byte| *byte == b'/') {
-                        let read = Level::read(topic, start);
-                        assert_eq!(read.end, start + level.len(), "{topic:?}");
-                        assert_eq!(Level::end(topic, start), read.end, "{topic:?}");
-                        assert_eq!(read.key, Key::of(level), "the key does not depend on what is around: {topic:?}");
-                        start = read.end + 1;
+                        let key = Key::of_level(&topic[start..]);
+                        assert_eq!(key, Key::of(level), "the key does not depend on what is around: {topic:?}");
+                        assert_eq!(key.length, level.len(), "{topic:?}");
+                        assert_eq!(level_end(&topic[start..]), level.len(), "{topic:?}");
+                        start += level.len() + 1;
                     }
                 }
             }
@@ -174,8 +194,8 @@ mod tests {
                 let level = vec![byte; length];
                 let topic = [level.as_slice(), b"/x"].concat();
                 let expected = if byte == b'/' { 0 } else { length };
-                assert_eq!(Level::read(&topic, 0).end, expected, "{byte}");
-                assert_eq!(Level::end(&topic, 0), expected, "{byte}");
+                assert_eq!(Key::of_level(&topic).length, expected, "{byte}");
+                assert_eq!(level_end(&topic), expected, "{byte}");
             }
         }
     }
@@ -196,5 +216,20 @@ mod tests {
             assert!(!keys[..index].contains(key), "{key:?}");
         }
         assert!(Key::of(&[b'a'; 16]).is_exact() && !Key::of(&[b'a'; 17]).is_exact());
+    }
+
+    #[test]
+    fn a_prefix_is_the_level_and_its_slash() {
+        for level in ["", "a", "abc", "abcdefg"] {
+            let prefix = Prefix::of(level.as_bytes()).unwrap();
+            for rest in ["12345678", "/2345678", "/"] {
+                let topic = format!("{level}/{rest}");
+                assert_eq!(prefix.begins(topic.as_bytes()), topic.len() >= 8, "{topic:?}");
+            }
+            assert!(!prefix.begins(format!("{level}12345678").as_bytes()), "{level:?}");
+            assert!(!prefix.begins(format!("_{level}/1234567").as_bytes()), "{level:?}");
+        }
+        assert!(Prefix::of(b"abcdefgh").is_none());
+        assert!(!Prefix::NEVER.begins(&[0; 8]) && !Prefix::NEVER.begins(b"\x0112345678"));
     }
 }
