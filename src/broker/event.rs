@@ -46,16 +46,19 @@ impl Options {
 }
 
 /// What a client, or the broker for it, wants to do with a topic.
+///
+/// The numbers are the broker's, so that nothing needs to be translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Access {
     /// Be given a message.
-    Receive,
+    Receive = abi::ACE_ACL_READ,
     /// Publish, by PUBLISH or as a Will.
-    Publish,
+    Publish = abi::ACE_ACL_WRITE,
     /// Subscribe to a topic filter.
-    Subscribe,
+    Subscribe = abi::ACE_ACL_SUBSCRIBE,
     /// Give a subscription up.
-    Unsubscribe,
+    Unsubscribe = abi::ACE_ACL_UNSUBSCRIBE,
 }
 
 /// `MOSQ_EVT_ACL_CHECK`.

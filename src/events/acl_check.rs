@@ -34,6 +34,7 @@ impl Plugin {
 
     /// A client that never came to us to authenticate, or the stand-in for the publisher of a retained message.
     #[cold]
+    #[inline(never)]
     fn unknown_client(&self, event: &AclCheck<'_>) -> Verdict {
         let configuration = self.configuration();
         if configuration.public.allow(event.access, event.topic) {
@@ -58,6 +59,8 @@ impl Plugin {
 
     /// What follows a denial: a line in the log, and where MQTT has no other way to tell the client, its disconnection
     /// (RFC 9431 §2.3, §2.4).
+    #[cold]
+    #[inline(never)]
     fn on_denied(&self, configuration: &Configuration, session: &Session, event: &AclCheck<'_>, denial: Denial) {
         if session.phase.get() != Phase::Connected {
             return;

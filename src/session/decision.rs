@@ -1,7 +1,7 @@
 //! The decision for one message or subscription: a pure function of session, topic, access and time.
 
 use ace_profile::Timestamp;
-use ace_profile::scope::Matcher;
+use ace_profile::scope::{Matcher, Permission};
 
 use super::table::{Phase, Rights, Session};
 use crate::broker::Access;
@@ -67,8 +67,23 @@ impl Session {
             Rights::Public => return Decision::Deny(Denial::OutsideScope),
             Rights::Foreign => return Decision::Defer,
         };
+        // By far the most come this way.
+        if self.phase.get() == Phase::Connected && grant.is_valid_at(now) {
+            return if permits(&grant.matcher, access, topic) {
+                Decision::Allow
+            } else {
+                Decision::Deny(Denial::OutsideScope)
+            };
+        }
+        self.decide_without_connection_or_token(&grant.matcher, access, topic)
+    }
+
+    /// The decision for a client that is not connected as it should be, or whose token has expired.
+    #[cold]
+    #[inline(never)]
+    fn decide_without_connection_or_token(&self, matcher: &Matcher, access: Access, topic: &[u8]) -> Decision {
         let token_counts = match self.phase.get() {
-            Phase::Connected => grant.is_valid_at(now),
+            Phase::Connected => false,
             Phase::Ending => return Decision::Deny(Denial::SessionEnding),
             // The broker asks about each subscription of a client that is being disconnected, and deletes what is denied: a
             // client whose token has merely expired finds its session whole when it returns (rfc9431.md R4). A Will that
@@ -78,7 +93,7 @@ impl Session {
             // new token, before it is given them.
             Phase::Departed => true,
         };
-        match (token_counts, permits(&grant.matcher, access, topic)) {
+        match (token_counts, permits(matcher, access, topic)) {
             (true, true) => Decision::Allow,
             (true, false) => Decision::Deny(Denial::OutsideScope),
             // Giving a subscription up harms nobody.
@@ -90,13 +105,14 @@ impl Session {
 
 #[inline]
 fn permits(matcher: &Matcher, access: Access, topic: &[u8]) -> bool {
-    match access {
-        Access::Receive => matcher.may_receive(topic),
-        Access::Publish => matcher.may_publish(topic),
-        Access::Subscribe => matcher.may_subscribe(topic),
+    let permission = match access {
+        Access::Receive => Permission::Subscribe,
+        Access::Publish => Permission::Publish,
+        Access::Subscribe => return matcher.may_subscribe(topic),
         // Giving a subscription up harms nobody.
-        Access::Unsubscribe => true,
-    }
+        Access::Unsubscribe => return true,
+    };
+    matcher.permits(permission, topic)
 }
 
 #[cfg(test)]

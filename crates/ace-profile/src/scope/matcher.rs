@@ -52,14 +52,21 @@ impl Matcher {
     #[inline]
     #[must_use]
     pub fn may_publish(&self, topic: &[u8]) -> bool {
-        self.permits::<false>(topic, Permission::Publish.into())
+        self.permits(Permission::Publish, topic)
     }
 
     /// Whether the scope lets its holder be given a message of this topic name (rfc9431.md S2).
     #[inline]
     #[must_use]
     pub fn may_receive(&self, topic: &[u8]) -> bool {
-        self.permits::<false>(topic, Permission::Subscribe.into())
+        self.permits(Permission::Subscribe, topic)
+    }
+
+    /// Whether the scope gives this permission for this topic name: [`Self::may_publish`] or [`Self::may_receive`].
+    #[inline]
+    #[must_use]
+    pub fn permits(&self, permission: Permission, topic: &[u8]) -> bool {
+        self.has::<false>(topic, permission.into())
     }
 
     /// Whether one filter of the scope covers all that this topic filter can match (rfc9431.md S3); a shared
@@ -67,7 +74,7 @@ impl Matcher {
     #[must_use]
     pub fn may_subscribe(&self, asked: &[u8]) -> bool {
         match shared_subscription_filter(asked) {
-            Some(asked) => filter::check(asked).is_ok() && self.permits::<true>(asked, Permission::Subscribe.into()),
+            Some(asked) => filter::check(asked).is_ok() && self.has::<true>(asked, Permission::Subscribe.into()),
             None => false,
         }
     }
@@ -75,7 +82,7 @@ impl Matcher {
     /// Whether one filter with the wanted permission matches the topic name or, where `FILTER`, covers the filter. A filter
     /// without wildcards covers itself only.
     #[inline]
-    fn permits<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
+    fn has<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
         if let Some(literals) = &self.literals {
             let found = literals.find(0, Key::of(topic), topic);
             if found != NONE && self.permissions.get(found as usize - 1).is_some_and(|known| known.meets(wanted)) {

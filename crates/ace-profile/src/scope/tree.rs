@@ -16,6 +16,8 @@ const ROOT: u32 = 0;
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
+    /// The root for topics that begin with `$`: a leading wildcard does not lead to them (MQTT 5 §4.7.2).
+    dollar_root: Node,
     literals: Literals,
 }
 
@@ -34,6 +36,8 @@ struct Node {
     /// Where to go on when nothing is found from here on: below the `+` beside the nearest literal that led here, this node
     /// included; or [`NONE`].
     retreat: u32,
+    /// The place among all nodes.
+    number: u32,
     parent: u32,
     /// How many levels lead here.
     depth: u32,
@@ -57,61 +61,71 @@ impl Tree {
     #[inline(never)]
     pub(super) fn walk<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
         let (Some(first), Some(root)) = (topic.first(), self.nodes.first()) else { return false };
-        // A leading wildcard does not lead to topics that begin with "$" (MQTT 5 §4.7.2).
-        let hidden = *first == b'$';
-        if !hidden && root.below.meets(wanted) {
+        let mut node = if *first == b'$' { &self.dollar_root } else { root };
+        if node.below.meets(wanted) {
             return true;
         }
-        let mut plus = if hidden { NONE } else { root.plus };
-        if FILTER && topic == b"#" && self.is_open_below(plus, wanted) {
+        if FILTER && topic == b"#" && self.is_open_below(root.plus, wanted) {
             // "+/#" covers "#" too: there is no topic without a first level.
             return true;
         }
-        let (mut here, mut node) = (ROOT, root);
         // The levels from this node on; where nothing is left of the topic, that is its last level, an empty one.
         let mut rest = topic;
         'level: loop {
             if node.prefix.begins(rest) {
-                let Some(below) = self.nodes.get(node.prefix_to as usize) else { return false };
-                if below.below.meets(wanted) {
+                let Some(next) = self.nodes.get(node.prefix_to as usize) else { return false };
+                if next.below.meets(wanted) {
                     return true;
                 }
                 rest = rest.get(node.prefix_length as usize..).unwrap_or_default();
-                (here, plus, node) = (node.prefix_to, below.plus, below);
+                node = next;
                 continue;
             }
-            if node.has_literals || plus != NONE {
-                let key = Key::of_level(rest);
-                let literal = if node.has_literals { self.literals.find(here, key, rest) } else { NONE };
-                // "#" asks for more than "+" gives.
-                let plus_here = if FILTER && rest == b"#" { NONE } else { plus };
-                for next in [literal, plus_here] {
-                    if next == NONE {
-                        continue;
-                    }
-                    let Some(below) = self.nodes.get(next as usize) else { return false };
-                    let further = rest.get(key.length + 1..);
-                    if below.below.meets(wanted) || (further.is_none() && below.here.meets(wanted)) {
-                        return true;
-                    }
-                    if let Some(further) = further {
-                        (here, plus, node, rest) = (next, below.plus, below, further);
-                        continue 'level;
-                    }
+            let (literal, length) = match Key::of_short_level(rest) {
+                Some(key) if node.has_literals => (self.literals.find(node.number, key, rest), key.length),
+                Some(key) => (NONE, key.length),
+                None => self.long_literal(node, rest),
+            };
+            // "#" asks for more than "+" gives.
+            let plus = if FILTER && rest == b"#" { NONE } else { node.plus };
+            for next in [literal, plus] {
+                if next == NONE {
+                    continue;
+                }
+                let Some(next) = self.nodes.get(next as usize) else { return false };
+                if next.below.meets(wanted) {
+                    return true;
+                }
+                if let Some(further) = rest.get(length + 1..) {
+                    (node, rest) = (next, further);
+                    continue 'level;
+                }
+                if next.here.meets(wanted) {
+                    return true;
                 }
             }
             // A dead end. The topic has the levels that lead to the retreat: they led to the node beside it.
-            here = node.retreat;
-            let Some(retreat) = self.nodes.get(here as usize).filter(|_| here != NONE) else { return false };
-            if retreat.parent == ROOT && hidden {
+            if node.retreat == NONE {
+                return false;
+            }
+            let Some(retreat) = self.nodes.get(node.retreat as usize) else { return false };
+            if retreat.parent == ROOT && *first == b'$' {
                 return false;
             }
             if retreat.below.meets(wanted) {
                 return true;
             }
-            (plus, node) = (retreat.plus, retreat);
+            node = retreat;
             rest = (0..node.depth).fold(topic, |rest, _| rest.get(level_end(rest) + 1..).unwrap_or_default());
         }
+    }
+
+    /// Where a long level leads to as a literal, and its length. Apart, to keep the usual way short.
+    #[cold]
+    #[inline(never)]
+    fn long_literal(&self, node: &Node, rest: &[u8]) -> (u32, usize) {
+        let key = Key::of_level(rest);
+        (self.literals.find(node.number, key, rest), key.length)
     }
 
     fn is_open_below(&self, node: u32, wanted: Permissions) -> bool {
@@ -129,7 +143,7 @@ pub(super) struct Builder {
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Self { nodes: vec![Node::below(ROOT, 0, true)], literals: Vec::new(), known: HashMap::new() }
+        Self { nodes: vec![Node::below(ROOT, ROOT, 0, true)], literals: Vec::new(), known: HashMap::new() }
     }
 
     pub(super) fn add(&mut self, filter: &str, permissions: Permissions) {
@@ -171,7 +185,7 @@ impl Builder {
             self.literals.push((parent, key.1.clone(), child));
             self.known.insert(key, child);
         }
-        self.nodes.push(Node::below(parent, depth, by_plus));
+        self.nodes.push(Node::below(child, parent, depth, by_plus));
         child
     }
 
@@ -185,18 +199,21 @@ impl Builder {
                 node.retreat = retreat;
             }
         }
-        Tree { nodes: self.nodes, literals: Literals::new(&self.literals) }
+        let root = self.nodes.first().copied().unwrap_or(Node::below(ROOT, ROOT, 0, true));
+        let dollar_root = Node { plus: NONE, below: Permissions::NONE, ..root };
+        Tree { nodes: self.nodes, dollar_root, literals: Literals::new(&self.literals) }
     }
 }
 
 impl Node {
-    const fn below(parent: u32, depth: u32, by_plus: bool) -> Self {
+    const fn below(number: u32, parent: u32, depth: u32, by_plus: bool) -> Self {
         Self {
             prefix: Prefix::NEVER,
             prefix_length: 0,
             prefix_to: NONE,
             plus: NONE,
             retreat: NONE,
+            number,
             parent,
             depth,
             here: Permissions::NONE,

@@ -27,29 +27,23 @@ impl Key {
         if length > Self::EXACT_BYTES {
             return Self { low: hash(text), high: 0, length };
         }
-        let (low, _) = next_word(text);
-        let (high, _) = next_word(text.get(8..).unwrap_or_default());
-        Self { low, high, length }
+        let high = if length < 8 { 0 } else { second_word(text).0 };
+        Self { low: first_word(text).0, high, length }
     }
 
-    /// The key of the first level of a topic.
+    /// The key of the first level of a topic; `None` if it has sixteen bytes or more.
     #[inline(always)]
-    pub(super) fn of_level(topic: &[u8]) -> Self {
-        let (low, length) = piece(topic);
+    pub(super) fn of_short_level(topic: &[u8]) -> Option<Self> {
+        let (low, length) = up_to_slash(first_word(topic));
         if length < 8 {
-            return Self { low, high: 0, length };
+            return Some(Self { low, high: 0, length });
         }
-        let (high, length) = piece(topic.get(8..).unwrap_or_default());
-        if length < 8 {
-            return Self { low, high, length: 8 + length };
-        }
-        Self::of_long_level(topic)
+        let (high, length) = up_to_slash(second_word(topic));
+        (length < 8).then_some(Self { low, high, length: 8 + length })
     }
 
-    /// The same for levels of sixteen bytes and more, kept apart to keep the usual way short.
-    #[cold]
-    #[inline(never)]
-    fn of_long_level(topic: &[u8]) -> Self {
+    /// The key of the first level of a topic, whatever its length.
+    pub(super) fn of_level(topic: &[u8]) -> Self {
         Self::of(topic.get(..level_end(topic)).unwrap_or_default())
     }
 
@@ -65,7 +59,7 @@ impl Key {
 pub(super) fn level_end(topic: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        let (_, length) = piece(topic.get(at..).unwrap_or_default());
+        let (_, length) = up_to_slash(first_word(topic.get(at..).unwrap_or_default()));
         at += length;
         if length < 8 {
             return at;
@@ -87,7 +81,7 @@ impl Prefix {
     /// The level with a slash behind it; `None` if it is too long.
     pub(super) fn of(level: &[u8]) -> Option<Self> {
         (level.len() < 8).then(|| {
-            let (word, _) = next_word(level);
+            let (word, _) = first_word(level);
             Self { word: word | u64::from(b'/') << (8 * level.len()), mask: u64::MAX >> (56 - 8 * level.len()) }
         })
     }
@@ -99,25 +93,25 @@ impl Prefix {
     }
 }
 
-/// The bytes up to a slash, the end, or the eighth, and how many they are.
+/// A word of so many bytes up to the first slash in it.
 #[inline(always)]
-fn piece(topic: &[u8]) -> (u64, usize) {
-    let (word, available) = next_word(topic);
+const fn up_to_slash((word, length): (u64, usize)) -> (u64, usize) {
     let slashes = slashes(word);
     if slashes == 0 {
-        return (word, available);
+        return (word, length);
     }
     // All bits up to the mark of the first slash, which is its highest bit, without that byte.
     let before = (slashes ^ slashes.wrapping_sub(1)) >> 8;
     (word & before, (slashes.trailing_zeros() / 8) as usize)
 }
 
-/// A hash of a text.
+/// A hash of a text of eight bytes or more, of which the length is known besides.
 #[inline(always)]
 fn hash(text: &[u8]) -> u64 {
-    let (chunks, rest) = text.as_chunks::<8>();
+    let (chunks, _) = text.as_chunks::<8>();
     let hash = chunks.iter().fold(0, |hash, chunk| combined(hash, u64::from_le_bytes(*chunk)));
-    combined(hash, short_word(rest))
+    // The last bytes with some of those before, which does no harm and saves taking them apart.
+    combined(hash, text.last_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk)))
 }
 
 /// The hash of a text so far and of the next eight bytes of it.
@@ -135,11 +129,23 @@ const fn slashes(word: u64) -> u64 {
 
 /// The first bytes of a text, eight at most, as a little-endian word, and how many there are.
 #[inline(always)]
-fn next_word(text: &[u8]) -> (u64, usize) {
+fn first_word(text: &[u8]) -> (u64, usize) {
     match text.first_chunk::<8>() {
         Some(chunk) => (u64::from_le_bytes(*chunk), 8),
         None => (short_word(text), text.len()),
     }
+}
+
+/// The next eight, of a text that has the first eight.
+#[inline(always)]
+fn second_word(text: &[u8]) -> (u64, usize) {
+    if let Some(chunk) = text.first_chunk::<16>() {
+        return ((u128::from_le_bytes(*chunk) >> 64) as u64, 8);
+    }
+    // Of the last eight, those beyond the first eight.
+    let length = text.len().saturating_sub(8);
+    let last = text.last_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk));
+    ((last >> 8) >> (56 - 8 * length), length)
 }
 
 /// A text of less than eight bytes as a word.
@@ -148,7 +154,7 @@ fn short_word(text: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         // Where the two overlap, they are the same bytes.
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        return u64::from(first) | u64::from(last) << (8 * (text.len() - 4) & 63);
+        return u64::from(first) | u64::from(last) << (8 * (text.len() - 4));
     }
     match *text {
         [first] => u64::from(first),
@@ -176,6 +182,8 @@ mod tests {
                     let (topic, mut start) = (topic.as_bytes(), 0);
                     for level in topic.split(|byte| *byte == b'/') {
                         let key = Key::of_level(&topic[start..]);
+                        let short = Key::of_short_level(&topic[start..]);
+                        assert_eq!(short, (level.len() < 16).then_some(key), "{topic:?}");
                         assert_eq!(key, Key::of(level), "the key does not depend on what is around: {topic:?}");
                         assert_eq!(key.length, level.len(), "{topic:?}");
                         assert_eq!(level_end(&topic[start..]), level.len(), "{topic:?}");
