@@ -167,6 +167,9 @@ keyfile {key}
 
 plugin {plugin}
 plugin_opt_config_file {ace_toml}
+
+# Retained messages live as long as their publisher's token: the broker asks about it with this line only.
+check_retain_source true
 {user}",
         plugin = options.plugin.display(),
     )
