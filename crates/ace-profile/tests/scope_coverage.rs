@@ -125,6 +125,25 @@ proptest! {
     }
 }
 
+/// `/#` means the empty topic besides what is below it, but there is no empty topic.
+#[test]
+fn what_would_mean_the_empty_topic_is_covered_without_it() {
+    for (granted, asked) in [("+/#", "#"), ("#", "#"), ("+/+/#", "/#"), ("/+/#", "/#"), ("+/#", "/#"), ("/#", "/#")] {
+        assert!(covers_all(granted, asked), "{granted} {asked}");
+        assert!(TopicFilter::parse(granted).unwrap().covers(&TopicFilter::parse(asked).unwrap()), "{granted} {asked}");
+        let scope = Scope::new([(TopicFilter::parse(granted).unwrap(), Permissions::BOTH)]);
+        assert!(Matcher::new(&scope).may_subscribe(asked.as_bytes()), "{granted} {asked}");
+    }
+    for (granted, asked) in
+        [("+", "#"), ("+/+/#", "#"), ("/+", "/#"), ("+/+/+/#", "/#"), ("a/+/#", "a/#"), ("a/#", "/#")]
+    {
+        assert!(!covers_all(granted, asked), "{granted} {asked}");
+        assert!(!TopicFilter::parse(granted).unwrap().covers(&TopicFilter::parse(asked).unwrap()), "{granted} {asked}");
+        let scope = Scope::new([(TopicFilter::parse(granted).unwrap(), Permissions::BOTH)]);
+        assert!(!Matcher::new(&scope).may_subscribe(asked.as_bytes()), "{granted} {asked}");
+    }
+}
+
 #[test]
 fn deep_topics_and_many_filters_are_only_work() {
     let deep = vec!["+"; 20_000].join("/");

@@ -76,16 +76,12 @@ impl TopicFilter {
         if leads_with_wildcard(&self.0) && other.starts_with('$') {
             return false;
         }
-        if other == "#" && &*self.0 == "+/#" {
-            // Two ways to write the same: there is no topic without a first level.
-            return true;
-        }
-        let mut granted = self.0.split('/');
-        let mut asked = other.split('/');
+        let mut granted = self.0.as_bytes().split(|byte| *byte == b'/');
+        let mut asked = spelled_out(other.as_bytes()).split(|byte| *byte == b'/');
         loop {
             match (granted.next(), asked.next()) {
-                (Some("#"), _) | (None, None) => return true,
-                (Some("+"), Some(level)) if level != "#" => {}
+                (Some(b"#"), _) | (None, None) => return true,
+                (Some(b"+"), Some(level)) if level != b"#" => {}
                 (Some(level), Some(asked)) if level == asked => {}
                 _ => return false,
             }
@@ -141,6 +137,16 @@ impl FromStr for TopicFilter {
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
         Self::parse(text)
+    }
+}
+
+/// A filter with `#` means its parent level, too. Where that would be the empty topic, which does not exist, the filter
+/// means the same as another that says so, and is covered by whatever covers that.
+pub(super) const fn spelled_out(filter: &[u8]) -> &[u8] {
+    match filter {
+        b"#" => b"+/#",
+        b"/#" => b"/+/#",
+        filter => filter,
     }
 }
 

@@ -74,21 +74,28 @@ impl Matcher {
     #[must_use]
     pub fn may_subscribe(&self, asked: &[u8]) -> bool {
         match shared_subscription_filter(asked) {
-            Some(asked) => filter::check(asked).is_ok() && self.has::<true>(asked, Permission::Subscribe.into()),
+            Some(asked) => {
+                filter::check(asked).is_ok()
+                    && self.has::<true>(filter::spelled_out(asked), Permission::Subscribe.into())
+            }
             None => false,
         }
     }
 
-    /// Whether one filter with the wanted permission matches the topic name or, where `FILTER`, covers the filter. A filter
-    /// without wildcards covers itself only.
-    #[inline]
+    /// Whether one filter with the wanted permission matches the topic name or, where `FILTER`, covers the filter.
+    #[inline(always)]
     fn has<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
-        if let Some(literals) = &self.literals {
-            let found = literals.find(0, Key::of(topic), topic);
-            if found != NONE && self.permissions.get(found as usize - 1).is_some_and(|known| known.meets(wanted)) {
-                return true;
-            }
+        if self.literals.is_some() && self.has_literal(topic, wanted) {
+            return true;
         }
         self.tree.as_ref().is_some_and(|tree| tree.walk::<FILTER>(topic, wanted))
+    }
+
+    /// The same of the filters without wildcards. Such a filter covers itself only.
+    #[inline(never)]
+    fn has_literal(&self, topic: &[u8], wanted: Permissions) -> bool {
+        let Some(literals) = &self.literals else { return false };
+        let found = literals.find(0, Key::of(topic), topic);
+        found != NONE && self.permissions.get(found as usize - 1).is_some_and(|known| known.meets(wanted))
     }
 }

@@ -16,6 +16,8 @@ const ROOT: u32 = 0;
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
+    /// The first of the nodes, from which all topics start but those of the next.
+    root: Node,
     /// The root for topics that begin with `$`: a leading wildcard does not lead to them (MQTT 5 §4.7.2).
     dollar_root: Node,
     literals: Literals,
@@ -54,31 +56,28 @@ struct Node {
 impl Tree {
     /// Whether there is no filter in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.len() == 1 && self.nodes.first().is_none_or(|root| root.below.is_empty())
+        self.nodes.len() == 1 && self.root.below.is_empty()
     }
 
     /// Looks for one filter with the wanted permission that matches the topic name or, where `FILTER`, covers the filter.
     #[inline(never)]
     pub(super) fn walk<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
-        let (Some(first), Some(root)) = (topic.first(), self.nodes.first()) else { return false };
-        let mut node = if *first == b'$' { &self.dollar_root } else { root };
+        let Some(first) = topic.first() else { return false };
+        let mut node = if *first == b'$' { &self.dollar_root } else { &self.root };
         if node.below.meets(wanted) {
-            return true;
-        }
-        if FILTER && topic == b"#" && self.is_open_below(root.plus, wanted) {
-            // "+/#" covers "#" too: there is no topic without a first level.
             return true;
         }
         // The levels from this node on; where nothing is left of the topic, that is its last level, an empty one.
         let mut rest = topic;
         'level: loop {
-            if node.prefix.begins(rest) {
+            if node.prefix.begins(rest)
+                && let Some(further) = rest.get(node.prefix_length as usize..)
+            {
                 let Some(next) = self.nodes.get(node.prefix_to as usize) else { return false };
                 if next.below.meets(wanted) {
                     return true;
                 }
-                rest = rest.get(node.prefix_length as usize..).unwrap_or_default();
-                node = next;
+                (node, rest) = (next, further);
                 continue;
             }
             let (literal, length) = match Key::of_short_level(rest) {
@@ -126,10 +125,6 @@ impl Tree {
     fn long_literal(&self, node: &Node, rest: &[u8]) -> (u32, usize) {
         let key = Key::of_level(rest);
         (self.literals.find(node.number, key, rest), key.length)
-    }
-
-    fn is_open_below(&self, node: u32, wanted: Permissions) -> bool {
-        node != NONE && self.nodes.get(node as usize).is_some_and(|node| node.below.meets(wanted))
     }
 }
 
@@ -201,7 +196,7 @@ impl Builder {
         }
         let root = self.nodes.first().copied().unwrap_or(Node::below(ROOT, ROOT, 0, true));
         let dollar_root = Node { plus: NONE, below: Permissions::NONE, ..root };
-        Tree { nodes: self.nodes, dollar_root, literals: Literals::new(&self.literals) }
+        Tree { nodes: self.nodes, root, dollar_root, literals: Literals::new(&self.literals) }
     }
 }
 
