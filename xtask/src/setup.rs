@@ -1,5 +1,6 @@
 //! `cargo xtask setup`: installs from Debian's packages what the other commands need and the machine lacks.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -22,6 +23,7 @@ pub struct Need {
 enum Sign {
     Program(&'static str),
     File(&'static str),
+    Library(&'static str),
 }
 
 /// A C compiler: for the cryptographic library and the check of the broker's interface.
@@ -32,19 +34,31 @@ pub const HEADERS: Need =
 /// Makes bindings.
 pub const BINDGEN: Need =
     Need { package: "bindgen", purpose: "the program that makes bindings", sign: Sign::Program("bindgen") };
+/// Watches the C host's memory.
+pub const VALGRIND: Need =
+    Need { package: "valgrind", purpose: "the program that finds misuse of memory", sign: Sign::Program("valgrind") };
+/// What the C host makes its proofs and its TLS connections with.
+pub const OPENSSL: Need = Need { package: "libssl3", purpose: "OpenSSL 3", sign: Sign::Library("libssl.so.3") };
 
 /// What `demo` needs.
 pub const DEMO: &[Need] = &[COMPILER, HEADERS];
 /// What `test` needs.
-pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN];
+pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN, VALGRIND, OPENSSL];
 
 impl Need {
     fn is_met(&self) -> bool {
         match self.sign {
             Sign::Program(name) => process::exists(name),
             Sign::File(path) => Path::new(path).exists(),
+            Sign::Library(name) => has_library(name),
         }
     }
+}
+
+/// Whether a shared library is where Debian puts them: in a folder named after the architecture.
+fn has_library(name: &str) -> bool {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    folders.map(|folder| folder.join(name)).any(|library| library.exists())
 }
 
 /// Installs what is missing of these; says and does nothing when nothing is.
@@ -125,6 +139,12 @@ mod tests {
         let found: Vec<&str> = missing(&[there, absent]).iter().map(|need| need.package).collect();
         assert_eq!(found, ["x"]);
         assert!(ensure(&[there]).is_ok());
+    }
+
+    #[test]
+    fn libraries_are_found_where_debian_has_them() {
+        assert!(has_library("libc.so.6"));
+        assert!(!has_library("libnone.so.0"));
     }
 
     #[test]
