@@ -1,5 +1,7 @@
 //! The time of day, cheap enough to be asked for each message.
 
+use std::mem::MaybeUninit;
+
 use ace_profile::Timestamp;
 
 /// How far the kernel's own time may lie back, in milliseconds: one of its ticks, of which it has a hundred a second at
@@ -22,8 +24,8 @@ pub fn now_as_seen_from(deadline: Timestamp) -> Timestamp {
     match time(libc::CLOCK_REALTIME_COARSE) {
         Some(coarse) => {
             let second = coarse.tv_sec.cast_unsigned().wrapping_mul(1000);
-            let surely_over = second.saturating_add(1000 + TICK);
-            if surely_over < deadline.as_unix_millis() { Timestamp::from_unix_millis(second) } else { now() }
+            let latest = second.wrapping_add(1000 + TICK);
+            if latest < deadline.as_unix_millis() { Timestamp::from_unix_millis(second) } else { now() }
         }
         None => Timestamp::MAX,
     }
@@ -41,10 +43,11 @@ fn read(clock: libc::clockid_t) -> Timestamp {
 
 #[inline]
 fn time(clock: libc::clockid_t) -> Option<libc::timespec> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a local of the right type, which the call fills.
-    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
-    (result == 0).then_some(time)
+    let mut time = MaybeUninit::uninit();
+    // SAFETY: the pointer is to a local of the right type.
+    let result = unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) };
+    // SAFETY: where the call succeeds, it has written the time.
+    (result == 0).then(|| unsafe { time.assume_init() })
 }
 
 #[cfg(test)]

@@ -61,6 +61,20 @@ pub enum Access {
     Unsubscribe = abi::ACE_ACL_UNSUBSCRIBE,
 }
 
+impl Access {
+    #[inline(always)]
+    const fn read(number: std::ffi::c_int) -> Option<Self> {
+        let number = number.cast_unsigned();
+        match number {
+            abi::ACE_ACL_READ | abi::ACE_ACL_WRITE | abi::ACE_ACL_SUBSCRIBE | abi::ACE_ACL_UNSUBSCRIBE => {
+                // SAFETY: these are the numbers of the type. A match of each would be compiled to a table of jumps.
+                Some(unsafe { std::mem::transmute::<u32, Self>(number) })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// `MOSQ_EVT_ACL_CHECK`.
 pub struct AclCheck<'a> {
     /// Who wants it.
@@ -83,13 +97,7 @@ impl<'a> AclCheck<'a> {
         if event.topic.is_null() || event.client.is_null() {
             return None;
         }
-        let access = match event.access.cast_unsigned() {
-            abi::ACE_ACL_READ => Access::Receive,
-            abi::ACE_ACL_WRITE => Access::Publish,
-            abi::ACE_ACL_SUBSCRIBE => Access::Subscribe,
-            abi::ACE_ACL_UNSUBSCRIBE => Access::Unsubscribe,
-            _ => return None,
-        };
+        let access = Access::read(event.access)?;
         // SAFETY: the broker's topics end with NUL.
         let topic = unsafe { CStr::from_ptr(event.topic) }.to_bytes();
         Some(Self { client: broker.client(event.client), topic, access, qos: event.qos })
@@ -210,5 +218,21 @@ impl<'a> ExtendedAuth<'a> {
             (*self.event).data_out_len = length;
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_read_as_the_broker_numbers_it() {
+        let known = [Access::Receive, Access::Publish, Access::Subscribe, Access::Unsubscribe];
+        for number in [i32::MIN, -1, 0, 3, 5, 6, 7, 9, 12, 15, 16, i32::MAX] {
+            assert_eq!(Access::read(number), None, "{number}");
+        }
+        for (bit, access) in known.into_iter().enumerate() {
+            assert_eq!(Access::read(1 << bit), Some(access));
+        }
     }
 }

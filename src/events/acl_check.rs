@@ -14,8 +14,7 @@ impl Plugin {
             drop(sessions);
             return self.unknown_client(event);
         };
-        let now = clock::now_as_seen_from(session.expires());
-        let denial = match session.decide(event.access, event.topic, now) {
+        let denial = match session.decide(event.access, event.topic, clock::now_as_seen_from) {
             Decision::Allow => return Verdict::Allow,
             Decision::Defer => return Verdict::Defer,
             Decision::Deny(denial) => denial,

@@ -59,16 +59,19 @@ impl PublicTopics {
 impl Session {
     /// Decides on a request of this session's client by its own rights. What is open to all is for the caller to ask about:
     /// most requests are allowed without.
+    ///
+    /// `time` tells the time, precisely enough to say on which side of the given deadline it is; it is asked only where
+    /// there is one.
     #[inline]
     #[must_use]
-    pub fn decide(&self, access: Access, topic: &[u8], now: Timestamp) -> Decision {
+    pub fn decide(&self, access: Access, topic: &[u8], time: impl FnOnce(Timestamp) -> Timestamp) -> Decision {
         let grant = match &self.rights {
             Rights::Token(grant) => grant,
             Rights::Public => return Decision::Deny(Denial::OutsideScope),
             Rights::Foreign => return Decision::Defer,
         };
         // By far the most come this way.
-        if self.phase.get() == Phase::Connected && grant.is_valid_at(now) {
+        if self.phase.get() == Phase::Connected && grant.is_valid_at(time(grant.expires)) {
             return if permits(&grant.matcher, access, topic) {
                 Decision::Allow
             } else {
@@ -105,14 +108,16 @@ impl Session {
 
 #[inline]
 fn permits(matcher: &Matcher, access: Access, topic: &[u8]) -> bool {
-    let permission = match access {
-        Access::Receive => Permission::Subscribe,
-        Access::Publish => Permission::Publish,
-        Access::Subscribe => return matcher.may_subscribe(topic),
+    match access {
+        Access::Subscribe => matcher.may_subscribe(topic),
         // Giving a subscription up harms nobody.
-        Access::Unsubscribe => return true,
-    };
-    matcher.permits(permission, topic)
+        Access::Unsubscribe => true,
+        // Together, so that the way through the scope is there once.
+        Access::Receive | Access::Publish => {
+            let publish = access == Access::Publish;
+            matcher.permits(if publish { Permission::Publish } else { Permission::Subscribe }, topic)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +133,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
     const ALL: [Access; 4] = [Access::Receive, Access::Publish, Access::Subscribe, Access::Unsubscribe];
+
+    fn at_now(_: Timestamp) -> Timestamp {
+        NOW
+    }
 
     fn session(phase: Phase, expires: u64) -> Session {
         let scope = Scope::from_aif_value(&json!([["mine/#", ["pub", "sub"]]])).unwrap();
@@ -147,10 +156,10 @@ mod tests {
     fn a_valid_token_allows_what_its_scope_says() {
         let session = session(Phase::Connected, 1_001);
         for access in ALL {
-            assert_eq!(session.decide(access, b"mine/a", NOW), Decision::Allow, "{access:?}");
+            assert_eq!(session.decide(access, b"mine/a", at_now), Decision::Allow, "{access:?}");
         }
         for access in [Access::Receive, Access::Publish, Access::Subscribe] {
-            assert_eq!(session.decide(access, b"yours", NOW), Decision::Deny(Denial::OutsideScope), "{access:?}");
+            assert_eq!(session.decide(access, b"yours", at_now), Decision::Deny(Denial::OutsideScope), "{access:?}");
         }
     }
 
@@ -158,23 +167,23 @@ mod tests {
     fn an_expired_token_allows_nothing() {
         let session = session(Phase::Connected, 1_000);
         for access in [Access::Receive, Access::Publish, Access::Subscribe] {
-            assert_eq!(session.decide(access, b"mine/a", NOW), Decision::Deny(Denial::TokenExpired), "{access:?}");
+            assert_eq!(session.decide(access, b"mine/a", at_now), Decision::Deny(Denial::TokenExpired), "{access:?}");
         }
-        assert_eq!(session.decide(Access::Unsubscribe, b"mine/a", NOW), Decision::Allow);
+        assert_eq!(session.decide(Access::Unsubscribe, b"mine/a", at_now), Decision::Allow);
     }
 
     #[test]
     fn a_session_that_ends_keeps_its_subscriptions_and_its_will() {
         let leaving = session(Phase::Leaving, 1_000);
-        assert_eq!(leaving.decide(Access::Subscribe, b"mine/#", NOW), Decision::Allow);
-        assert_eq!(leaving.decide(Access::Publish, b"mine/will", NOW), Decision::Allow);
-        assert_eq!(leaving.decide(Access::Receive, b"mine/a", NOW), Decision::Deny(Denial::TokenExpired));
+        assert_eq!(leaving.decide(Access::Subscribe, b"mine/#", at_now), Decision::Allow);
+        assert_eq!(leaving.decide(Access::Publish, b"mine/will", at_now), Decision::Allow);
+        assert_eq!(leaving.decide(Access::Receive, b"mine/a", at_now), Decision::Deny(Denial::TokenExpired));
         let departed = session(Phase::Departed, 1_000);
-        assert_eq!(departed.decide(Access::Receive, b"mine/a", NOW), Decision::Allow);
-        assert_eq!(departed.decide(Access::Publish, b"yours", NOW), Decision::Deny(Denial::OutsideScope));
+        assert_eq!(departed.decide(Access::Receive, b"mine/a", at_now), Decision::Allow);
+        assert_eq!(departed.decide(Access::Publish, b"yours", at_now), Decision::Deny(Denial::OutsideScope));
         let ending = session(Phase::Ending, 2_000);
         for access in ALL {
-            assert_eq!(ending.decide(access, b"mine/a", NOW), Decision::Deny(Denial::SessionEnding));
+            assert_eq!(ending.decide(access, b"mine/a", at_now), Decision::Deny(Denial::SessionEnding));
         }
     }
 
@@ -191,7 +200,7 @@ mod tests {
     #[test]
     fn the_anonymous_have_nothing_of_their_own_and_others_are_deferred() {
         let anonymous = Session::for_test(Rights::Public);
-        assert_eq!(anonymous.decide(Access::Publish, b"hello/a", NOW), Decision::Deny(Denial::OutsideScope));
-        assert_eq!(Session::for_test(Rights::Foreign).decide(Access::Publish, b"x", NOW), Decision::Defer);
+        assert_eq!(anonymous.decide(Access::Publish, b"hello/a", at_now), Decision::Deny(Denial::OutsideScope));
+        assert_eq!(Session::for_test(Rights::Foreign).decide(Access::Publish, b"x", at_now), Decision::Defer);
     }
 }
