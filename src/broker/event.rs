@@ -64,14 +64,17 @@ pub enum Access {
 impl Access {
     #[inline(always)]
     const fn read(number: std::ffi::c_int) -> Option<Self> {
+        /// The bits at the places that are numbers of the type.
+        const KNOWN: u32 = 1 << abi::ACE_ACL_READ
+            | 1 << abi::ACE_ACL_WRITE
+            | 1 << abi::ACE_ACL_SUBSCRIBE
+            | 1 << abi::ACE_ACL_UNSUBSCRIBE;
         let number = number.cast_unsigned();
-        match number {
-            abi::ACE_ACL_READ | abi::ACE_ACL_WRITE | abi::ACE_ACL_SUBSCRIBE | abi::ACE_ACL_UNSUBSCRIBE => {
-                // SAFETY: these are the numbers of the type. A match of each would be compiled to a table of jumps.
-                Some(unsafe { std::mem::transmute::<u32, Self>(number) })
-            }
-            _ => None,
+        if number >= u32::BITS || (KNOWN >> number) & 1 == 0 {
+            return None;
         }
+        // SAFETY: it is one of the numbers of the type.
+        Some(unsafe { std::mem::transmute::<u32, Self>(number) })
     }
 }
 

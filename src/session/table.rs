@@ -77,16 +77,6 @@ impl Session {
         }
     }
 
-    /// When the session's token ends; without a token, never.
-    #[inline]
-    #[must_use]
-    pub fn expires(&self) -> Timestamp {
-        match &self.rights {
-            Rights::Token(grant) => grant.expires,
-            Rights::Public | Rights::Foreign => Timestamp::MAX,
-        }
-    }
-
     #[inline]
     fn is_of(&self, client: &Client<'_>) -> bool {
         client.has_id(&self.client_id)

@@ -89,8 +89,7 @@ impl Literals {
         }
     }
 
-    /// A function of its own that needs few registers, so that those of its callers need not be saved.
-    #[inline(never)]
+    #[inline(always)]
     fn find_exact(&self, place: u64, low: u64, high: u64) -> u32 {
         let mask = self.entries.len().wrapping_sub(1);
         let mut slot = self.home(low, high, place);
