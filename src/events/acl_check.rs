@@ -14,20 +14,31 @@ impl Plugin {
             drop(sessions);
             return self.unknown_client(event);
         };
-        let denial = match session.decide(event.access, event.topic, clock::now_as_seen_from) {
-            Decision::Allow => return Verdict::Allow,
-            Decision::Defer => return Verdict::Defer,
-            Decision::Deny(denial) => denial,
-        };
+        match session.decide(event.access, event.topic, clock::is_before) {
+            Decision::Allow => Verdict::Allow,
+            Decision::Defer => Verdict::Defer,
+            Decision::Deny(_) if self.is_denied_again(session, event) => Verdict::RefuseAccess,
+            Decision::Deny(denial) => self.not_by_own_rights(session, event, denial),
+        }
+    }
+
+    /// Whether a denied message is one of many: nothing is open to all, the client is told by the acknowledgement, and the
+    /// log has a line about it. Then nothing is left to be done.
+    #[inline]
+    fn is_denied_again(&self, session: &Session, event: &AclCheck<'_>) -> bool {
+        session.denial_logged.get() && is_told(session, event) && self.configuration.borrow().public.matcher.is_empty()
+    }
+
+    /// What the client may not do by its own rights, everybody may, or it is denied. Apart, so that what
+    /// is allowed need not save the registers that this takes.
+    #[cold]
+    #[inline(never)]
+    fn not_by_own_rights(&self, session: &Session, event: &AclCheck<'_>, denial: Denial) -> Verdict {
         let configuration = self.configuration.borrow();
         if denial != Denial::SessionEnding && configuration.public.allow(event.access, event.topic) {
             return Verdict::Allow;
         }
-        // Denied again, and the client has been told: nothing more to do.
-        let told = event.access == Access::Publish && event.qos > 0 && session.speaks_mqtt5;
-        if !(told && session.denial_logged.get()) {
-            self.on_denied(&configuration, session, event, denial);
-        }
+        self.on_denied(&configuration, session, event, denial);
         Verdict::RefuseAccess
     }
 
@@ -58,16 +69,13 @@ impl Plugin {
 
     /// What follows a denial: a line in the log, and where MQTT has no other way to tell the client, its disconnection
     /// (RFC 9431 §2.3, §2.4).
-    #[cold]
-    #[inline(never)]
     fn on_denied(&self, configuration: &Configuration, session: &Session, event: &AclCheck<'_>, denial: Denial) {
         if session.phase.get() != Phase::Connected {
             return;
         }
         let (what, ends) = match event.access {
-            // At QoS 1 and 2, MQTT 5 clients are told by the acknowledgement.
             Access::Publish => {
-                let told = session.speaks_mqtt5 && event.qos > 0;
+                let told = is_told(session, event);
                 ("publish to", !told && configuration.on_denied_publish == OnDenied::Disconnect)
             }
             // While a client is let in, the broker asks about each message that it had queued for it: those are dropped, and
@@ -88,4 +96,10 @@ impl Plugin {
             report::denied(&self.broker, &event.client, what, event.topic, denial.code());
         }
     }
+}
+
+/// Whether the client learns of a denial without us: at QoS 1 and 2, MQTT 5 clients do by the acknowledgement.
+#[inline]
+fn is_told(session: &Session, event: &AclCheck<'_>) -> bool {
+    event.access == Access::Publish && event.qos > 0 && session.speaks_mqtt5
 }

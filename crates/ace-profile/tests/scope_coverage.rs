@@ -59,6 +59,20 @@ fn filter() -> impl Strategy<Value = String> {
         .prop_filter("a filter has at least one character", |filter| !filter.is_empty())
 }
 
+fn deep_filters() -> impl Strategy<Value = Vec<String>> {
+    let levels = prop::sample::select(vec!["a", "nine-char", "seventeen-letters", "+"]);
+    let filter = (prop::collection::vec(levels, 1..=7), prop::bool::weighted(0.2)).prop_map(|(levels, hash)| {
+        let hash = if hash { "/#" } else { "" };
+        format!("{}{hash}", levels.join("/"))
+    });
+    prop::collection::vec(filter, 0..40)
+}
+
+fn deep_topics() -> impl Strategy<Value = Vec<String>> {
+    let levels = prop::sample::select(vec!["a", "nine-char", "seventeen-letters"]);
+    prop::collection::vec(prop::collection::vec(levels, 1..=8).prop_map(|levels| levels.join("/")), 100)
+}
+
 fn permissions() -> impl Strategy<Value = Permissions> {
     prop::sample::select(vec![Permission::Publish.into(), Permission::Subscribe.into(), Permissions::BOTH])
 }
@@ -112,6 +126,18 @@ proptest! {
             let receive = permitted(&scope, Permission::Subscribe).any(|granted| means(granted, topic));
             prop_assert_eq!(matcher.may_publish(topic.as_bytes()), publish, "{:?} {}", scope, topic);
             prop_assert_eq!(matcher.may_receive(topic.as_bytes()), receive, "{:?} {}", scope, topic);
+        }
+    }
+
+    /// Deeper than all topics can be written down for: many filters and some topics that are made of the same few levels.
+    #[test]
+    fn deep_scopes_of_many_filters_match_as_the_oracle_says(filters in deep_filters(), topics in deep_topics()) {
+        let entries = filters.iter().map(|filter| (TopicFilter::parse(filter).unwrap(), Permission::Publish.into()));
+        let matcher = Matcher::new(&Scope::new(entries));
+        for topic in topics {
+            let expected = filters.iter().any(|filter| means(filter, &topic));
+            prop_assert_eq!(matcher.may_publish(topic.as_bytes()), expected, "{:?} {}", filters, topic);
+            prop_assert!(!matcher.may_receive(topic.as_bytes()));
         }
     }
 

@@ -15,7 +15,8 @@ const MAX_DOUBLINGS: u32 = 2;
 /// What is found where there is nothing.
 pub(super) const NONE: u32 = 0;
 
-/// Texts, each under a number (the tree's node that it starts from; zero where there is no tree) and leading to another.
+/// Texts, each under a number (the tree's node that it starts from; zero where there is no tree) and leading to another (a
+/// node, or what is permitted).
 #[derive(Debug, Default)]
 pub(super) struct Literals {
     entries: Vec<Entry>,
@@ -38,6 +39,9 @@ struct Entry {
 impl Literals {
     /// Lays out a table of (from, text, to); no `to` is [`NONE`], and no (from, text) comes twice.
     pub(super) fn new(literals: &[(u32, Box<str>, u32)]) -> Self {
+        if literals.is_empty() {
+            return Self::default();
+        }
         let mut texts = Vec::new();
         let mut entries = Vec::with_capacity(literals.len());
         for (from, text, to) in literals {
@@ -58,6 +62,12 @@ impl Literals {
             // Texts chosen to collide: slower to look up, still right and of bounded size.
             .or_else(|| Self::lay_out(&entries, smallest, 0, smallest));
         Self { texts, ..layout.unwrap_or_default() }
+    }
+
+    /// Whether there are no texts.
+    #[inline(always)]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Places the entries in a table of this size, unless one would end up more than `most` probes away.

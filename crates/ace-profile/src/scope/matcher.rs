@@ -3,7 +3,7 @@
 //! Filters without wildcards are looked up as a whole; those with wildcards are walked level by level (see
 //! [`tree`](super::tree)). Neither takes memory, and the cost grows with the topic, not with the scope.
 
-use super::literals::{Literals, NONE};
+use super::literals::Literals;
 use super::permission::{Permission, Permissions};
 use super::tree::{self, Tree};
 use super::words::Key;
@@ -12,10 +12,8 @@ use super::{Scope, filter, shared_subscription_filter};
 /// A compiled [`Scope`]. Made once per scope and shared by all sessions that have it.
 #[derive(Debug)]
 pub struct Matcher {
-    /// The filters without wildcards, if there are any, each leading to one more than its place in
-    literals: Option<Literals>,
-    /// what they permit.
-    permissions: Vec<Permissions>,
+    /// The filters without wildcards, each leading to what it permits.
+    literals: Literals,
     /// The filters with wildcards; `None` if there are none.
     tree: Option<Tree>,
 }
@@ -25,27 +23,23 @@ impl Matcher {
     #[must_use]
     pub fn new(scope: &Scope) -> Self {
         let mut literals = Vec::new();
-        let mut permissions = Vec::new();
         let mut builder = tree::Builder::new();
         for entry in scope.entries() {
             if entry.filter.is_literal() {
-                permissions.push(entry.permissions);
-                let number = u32::try_from(permissions.len()).unwrap_or(NONE);
-                literals.push((0, entry.filter.as_str().into(), number));
+                literals.push((0, entry.filter.as_str().into(), entry.permissions.bits()));
             } else {
                 builder.add(entry.filter.as_str(), entry.permissions);
             }
         }
         let tree = Some(builder.finish()).filter(|tree| !tree.is_empty());
-        let literals = (!literals.is_empty()).then(|| Literals::new(&literals));
-        Self { literals, permissions, tree }
+        Self { literals: Literals::new(&literals), tree }
     }
 
     /// Whether the scope permits nothing at all.
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.literals.is_none() && self.tree.is_none()
+        self.literals.is_empty() && self.tree.is_none()
     }
 
     /// Whether the scope lets its holder publish to this topic name (rfc9431.md S2).
@@ -85,7 +79,7 @@ impl Matcher {
     /// Whether one filter with the wanted permission matches the topic name or, where `FILTER`, covers the filter.
     #[inline(always)]
     fn has<const FILTER: bool>(&self, topic: &[u8], wanted: Permissions) -> bool {
-        if self.literals.is_some() && self.has_literal(topic, wanted) {
+        if !self.literals.is_empty() && self.has_literal(topic, wanted) {
             return true;
         }
         self.tree.as_ref().is_some_and(|tree| tree.walk::<FILTER>(topic, wanted))
@@ -94,8 +88,6 @@ impl Matcher {
     /// The same of the filters without wildcards. Such a filter covers itself only.
     #[inline(never)]
     fn has_literal(&self, topic: &[u8], wanted: Permissions) -> bool {
-        let Some(literals) = &self.literals else { return false };
-        let found = literals.find(0, Key::of(topic), topic);
-        found != NONE && self.permissions.get(found as usize - 1).is_some_and(|known| known.meets(wanted))
+        Permissions::from_bits(self.literals.find(0, Key::of(topic), topic)).meets(wanted)
     }
 }

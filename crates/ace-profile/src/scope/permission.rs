@@ -86,6 +86,17 @@ impl Permissions {
         Self(self.0 & other.0)
     }
 
+    /// The set as a number: zero if it holds nothing.
+    pub(super) const fn bits(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The set that a number of [`Self::bits`] stands for.
+    #[inline(always)]
+    pub(super) const fn from_bits(bits: u32) -> Self {
+        Self(bits as u8)
+    }
+
     /// The permissions of the set, in the order in which they are written.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.into_iter().filter(move |permission| self.contains(*permission))

@@ -1,8 +1,9 @@
 //! The filters with wildcards, as a tree of levels.
 //!
-//! A literal level is found by one look-up, `+` is a link of the node, `#` a mark on it. Walking goes from level to level; at
-//! a dead end, the node knows where the next `+` was passed by for a literal. No recursion, no stack, no memory, and no node is
-//! visited twice, so that neither a deep topic nor a malicious scope costs more than the filters are long.
+//! A literal level is found by one look-up, `+` is a link of the node, `#` a mark on it, and what a filter has behind its
+//! last wildcard, its tail, is looked up as a whole. Walking goes from level to level; at a dead end, the node knows where the
+//! next `+` was passed by for a literal. No recursion, no stack, no memory, and no node is visited twice, so that neither a
+//! deep topic nor a malicious scope costs more than the filters are long.
 
 use std::collections::HashMap;
 
@@ -20,7 +21,10 @@ pub(super) struct Tree {
     root: Node,
     /// The root for topics that begin with `$`: a leading wildcard does not lead to them (MQTT 5 §4.7.2).
     dollar_root: Node,
+    /// The literal levels, each from a node to a node.
     literals: Literals,
+    /// The tails, each from a node to what it permits.
+    tails: Literals,
 }
 
 /// One level of one or more filters.
@@ -43,6 +47,8 @@ struct Node {
     parent: u32,
     /// How many levels lead here.
     depth: u32,
+    /// More than the longest tail from here has bytes; zero if there is none.
+    tails_below: u32,
     /// What the filters that end here permit.
     here: Permissions,
     /// What the filters that go on with `#` permit, for this level and all below.
@@ -70,6 +76,9 @@ impl Tree {
         // The levels from this node on; where nothing is left of the topic, that is its last level, an empty one.
         let mut rest = topic;
         'level: loop {
+            if rest.len() < node.tails_below as usize && self.tail(node.number, rest).meets(wanted) {
+                return true;
+            }
             if node.prefix.begins(rest)
                 && let Some(further) = rest.get(node.prefix_length as usize..)
             {
@@ -80,51 +89,71 @@ impl Tree {
                 (node, rest) = (next, further);
                 continue;
             }
-            let (literal, length) = match Key::of_short_level(rest) {
-                Some(key) if node.has_literals => (self.literals.find(node.number, key, rest), key.length),
-                Some(key) => (NONE, key.length),
-                None => self.long_literal(node, rest),
-            };
-            // "#" asks for more than "+" gives.
-            let plus = if FILTER && rest == b"#" { NONE } else { node.plus };
-            for next in [literal, plus] {
-                if next == NONE {
-                    continue;
-                }
-                let Some(next) = self.nodes.get(next as usize) else { return false };
-                if next.below.meets(wanted) {
-                    return true;
-                }
-                if let Some(further) = rest.get(length + 1..) {
-                    (node, rest) = (next, further);
-                    continue 'level;
-                }
-                if next.here.meets(wanted) {
-                    return true;
+            if node.has_literals || node.plus != NONE {
+                let (literal, length) =
+                    if node.has_literals { self.literal(node.number, rest) } else { (NONE, level_end(rest)) };
+                // "#" asks for more than "+" gives.
+                let plus = if FILTER && rest == b"#" { NONE } else { node.plus };
+                for next in [literal, plus] {
+                    if next == NONE {
+                        continue;
+                    }
+                    let Some(next) = self.nodes.get(next as usize) else { return false };
+                    if next.below.meets(wanted) {
+                        return true;
+                    }
+                    if let Some(further) = rest.get(length + 1..) {
+                        (node, rest) = (next, further);
+                        continue 'level;
+                    }
+                    if next.here.meets(wanted) {
+                        return true;
+                    }
                 }
             }
-            // A dead end. The topic has the levels that lead to the retreat: they led to the node beside it.
             if node.retreat == NONE {
                 return false;
             }
-            let Some(retreat) = self.nodes.get(node.retreat as usize) else { return false };
-            if retreat.parent == ROOT && *first == b'$' {
-                return false;
-            }
+            let Some((retreat, further)) = self.retreat(node, topic) else { return false };
             if retreat.below.meets(wanted) {
                 return true;
             }
-            node = retreat;
-            rest = (0..node.depth).fold(topic, |rest, _| rest.get(level_end(rest) + 1..).unwrap_or_default());
+            (node, rest) = (retreat, further);
         }
     }
 
-    /// Where a long level leads to as a literal, and its length. Apart, to keep the usual way short.
+    /// Where to go on after a dead end at a node that has a retreat, and with which levels. The topic has the levels that
+    /// lead there: they led to the node beside it.
     #[cold]
     #[inline(never)]
-    fn long_literal(&self, node: &Node, rest: &[u8]) -> (u32, usize) {
+    fn retreat<'a>(&self, node: &Node, topic: &'a [u8]) -> Option<(&Node, &'a [u8])> {
+        let retreat = self.nodes.get(node.retreat as usize)?;
+        if retreat.parent == ROOT && topic.first() == Some(&b'$') {
+            return None;
+        }
+        let further = (0..retreat.depth).fold(topic, |rest, _| rest.get(level_end(rest) + 1..).unwrap_or_default());
+        Some((retreat, further))
+    }
+
+    /// What the rest of the topic permits as a tail. A function of its own that needs few registers, so that those of the
+    /// walk need not be saved.
+    #[inline(never)]
+    fn tail(&self, node: u32, rest: &[u8]) -> Permissions {
+        Permissions::from_bits(self.tails.find(node, Key::of(rest), rest))
+    }
+
+    /// Where the next level leads to as a literal, and its length.
+    #[inline(never)]
+    fn literal(&self, node: u32, rest: &[u8]) -> (u32, usize) {
+        let Some(key) = Key::of_short_level(rest) else { return self.long_literal(node, rest) };
+        (self.literals.find(node, key, rest), key.length)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_literal(&self, node: u32, rest: &[u8]) -> (u32, usize) {
         let key = Key::of_level(rest);
-        (self.literals.find(node.number, key, rest), key.length)
+        (self.literals.find(node, key, rest), key.length)
     }
 }
 
@@ -134,26 +163,40 @@ pub(super) struct Builder {
     /// The literal levels (from, text, to), in the order in which they came, so that equal scopes are laid out alike.
     literals: Vec<(u32, Box<str>, u32)>,
     known: HashMap<(u32, Box<str>), u32>,
+    tails: Vec<(u32, Box<str>, u32)>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Self { nodes: vec![Node::below(ROOT, ROOT, 0, true)], literals: Vec::new(), known: HashMap::new() }
+        Self {
+            nodes: vec![Node::below(ROOT, ROOT, 0, true)],
+            literals: Vec::new(),
+            known: HashMap::new(),
+            tails: Vec::new(),
+        }
     }
 
+    /// Adds a filter that is not there yet.
     pub(super) fn add(&mut self, filter: &str, permissions: Permissions) {
         let mut at = ROOT;
-        for level in filter.split('/') {
-            if level == "#" {
-                if let Some(node) = self.nodes.get_mut(at as usize) {
-                    node.below = node.below.union(permissions);
-                }
-                return;
+        let mut rest = filter;
+        let tail = filter.rfind(['+', '#']).map_or(0, |last| last + 1);
+        // The levels up to the last wildcard.
+        while filter.len() - rest.len() < tail {
+            let (level, further) = rest.split_once('/').map_or((rest, None), |(level, further)| (level, Some(further)));
+            if level != "#" {
+                at = self.step(at, level);
             }
-            at = self.step(at, level);
+            let Some(node) = self.nodes.get_mut(at as usize) else { return };
+            match further {
+                Some(further) => rest = further,
+                None if level == "#" => return node.below = node.below.union(permissions),
+                None => return node.here = node.here.union(permissions),
+            }
         }
         if let Some(node) = self.nodes.get_mut(at as usize) {
-            node.here = node.here.union(permissions);
+            node.tails_below = node.tails_below.max(u32::try_from(rest.len() + 1).unwrap_or(u32::MAX));
+            self.tails.push((at, rest.into(), permissions.bits()));
         }
     }
 
@@ -196,7 +239,13 @@ impl Builder {
         }
         let root = self.nodes.first().copied().unwrap_or(Node::below(ROOT, ROOT, 0, true));
         let dollar_root = Node { plus: NONE, below: Permissions::NONE, ..root };
-        Tree { nodes: self.nodes, root, dollar_root, literals: Literals::new(&self.literals) }
+        Tree {
+            nodes: self.nodes,
+            root,
+            dollar_root,
+            literals: Literals::new(&self.literals),
+            tails: Literals::new(&self.tails),
+        }
     }
 }
 
@@ -211,6 +260,7 @@ impl Node {
             number,
             parent,
             depth,
+            tails_below: 0,
             here: Permissions::NONE,
             below: Permissions::NONE,
             has_literals: false,

@@ -55,16 +55,18 @@ impl Key {
 }
 
 /// The length of the first level of a topic.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn level_end(topic: &[u8]) -> usize {
+    let (chunks, rest) = topic.as_chunks::<8>();
     let mut at = 0;
-    loop {
-        let (_, length) = up_to_slash(first_word(topic.get(at..).unwrap_or_default()));
-        at += length;
-        if length < 8 {
-            return at;
+    for chunk in chunks {
+        let slashes = slashes(u64::from_le_bytes(*chunk));
+        if slashes != 0 {
+            return at + (slashes.trailing_zeros() / 8) as usize;
         }
+        at += 8;
     }
+    at + up_to_slash((short_word(rest), rest.len())).1
 }
 
 /// A level with the slash behind it, if both are eight bytes at most: known in a topic by one comparison.
