@@ -16,6 +16,7 @@ mod acl;
 mod afterwards;
 mod attacks;
 mod connecting;
+mod discovery;
 mod endurance;
 mod expiry;
 mod extended_master_secret;
@@ -45,7 +46,7 @@ use support::{Case, Ctx, Kind, brokers, results, secrets};
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 16] = [
+static CASES: [&[Case]; 17] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -61,6 +62,7 @@ static CASES: [&[Case]; 16] = [
     interplay::CASES,
     operating::CASES,
     websockets::CASES,
+    discovery::CASES,
     extended_master_secret::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
