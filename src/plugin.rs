@@ -14,7 +14,7 @@ use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
 
 use crate::broker::{
-    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, clock, tls,
+    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, WillSet, clock, tls,
 };
 use crate::config::Configuration;
 use crate::events::Challenges;
@@ -148,6 +148,10 @@ impl Handler for Plugin {
     #[inline]
     fn acl_check(&self, event: &AclCheck<'_>) -> Verdict {
         self.on_acl_check(event)
+    }
+
+    fn will_set(&self, event: &WillSet<'_>) {
+        self.on_will_set(event);
     }
 
     fn disconnect(&self, client: &Client<'_>) {
