@@ -60,6 +60,7 @@ enum ace_event {
 	ACE_EVT_DISCONNECT = 10,
 	/* Since 2.1. */
 	ACE_EVT_CLIENT_OFFLINE = 28,
+	ACE_EVT_PERSIST_WILL_ADD = 29,
 };
 
 /* One plugin_opt_ line of the configuration, without the prefix. */
@@ -126,6 +127,19 @@ struct ace_evt_disconnect {
 	struct mosquitto *client;
 	int reason;
 	void *future2[4];
+};
+
+/* Since 2.1, which keeps what lies between the two futures in a struct of its own and may change it in a minor version. */
+struct ace_evt_persist_will_msg {
+	void *future;
+	const char *clientid;
+	void *payload;
+	char *topic;
+	void *properties;
+	uint32_t payloadlen;
+	uint8_t qos;
+	bool retain;
+	void *future2[8];
 };
 
 typedef int (*ace_callback)(int event, void *event_data, void *userdata);

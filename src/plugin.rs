@@ -14,7 +14,7 @@ use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
 
 use crate::broker::{
-    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, clock,
+    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, WillSet, clock, tls,
 };
 use crate::config::Configuration;
 use crate::events::Challenges;
@@ -109,6 +109,8 @@ impl Handler for Plugin {
     /// Reads the configuration again. If it is broken, the old one stays in force.
     fn reload(&self, options: &Options) {
         self.rechecking.set(true);
+        // The broker asks about connected clients next: whose packet it has read last must not be taken for one of theirs.
+        tls::forget_last_read();
         if let Ok(path) = config_file(options) {
             *self.config_file.borrow_mut() = path;
         }
@@ -146,6 +148,10 @@ impl Handler for Plugin {
     #[inline]
     fn acl_check(&self, event: &AclCheck<'_>) -> Verdict {
         self.on_acl_check(event)
+    }
+
+    fn will_set(&self, event: &WillSet<'_>) {
+        self.on_will_set(event);
     }
 
     fn disconnect(&self, client: &Client<'_>) {

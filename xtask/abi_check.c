@@ -57,6 +57,7 @@ CONSTANT(ACE_EVT_TICK, MOSQ_EVT_TICK);
 CONSTANT(ACE_EVT_DISCONNECT, MOSQ_EVT_DISCONNECT);
 #if BROKER_VERSION >= 2001000
 CONSTANT(ACE_EVT_CLIENT_OFFLINE, MOSQ_EVT_CLIENT_OFFLINE);
+CONSTANT(ACE_EVT_PERSIST_WILL_ADD, MOSQ_EVT_PERSIST_WILL_ADD);
 #endif
 
 SIZE(ace_opt, mosquitto_opt);
@@ -128,6 +129,17 @@ MEMBER(ace_evt_disconnect, mosquitto_evt_disconnect, future2);
 SIZE(ace_evt_disconnect, mosquitto_evt_client_offline);
 MEMBER(ace_evt_disconnect, mosquitto_evt_client_offline, client);
 MEMBER(ace_evt_disconnect, mosquitto_evt_client_offline, reason);
+
+SIZE(ace_evt_persist_will_msg, mosquitto_evt_persist_will_msg);
+MEMBER(ace_evt_persist_will_msg, mosquitto_evt_persist_will_msg, future);
+MEMBER_AS(ace_evt_persist_will_msg, clientid, mosquitto_evt_persist_will_msg, data.clientid);
+MEMBER_AS(ace_evt_persist_will_msg, payload, mosquitto_evt_persist_will_msg, data.payload);
+MEMBER_AS(ace_evt_persist_will_msg, topic, mosquitto_evt_persist_will_msg, data.topic);
+MEMBER_AS(ace_evt_persist_will_msg, properties, mosquitto_evt_persist_will_msg, data.properties);
+MEMBER_AS(ace_evt_persist_will_msg, payloadlen, mosquitto_evt_persist_will_msg, data.payloadlen);
+MEMBER_AS(ace_evt_persist_will_msg, qos, mosquitto_evt_persist_will_msg, data.qos);
+MEMBER_AS(ace_evt_persist_will_msg, retain, mosquitto_evt_persist_will_msg, data.retain);
+MEMBER(ace_evt_persist_will_msg, mosquitto_evt_persist_will_msg, future2);
 #endif
 
 /*

@@ -39,6 +39,7 @@ pub const ACE_EVT_EXT_AUTH_CONTINUE: ace_event = 5;
 pub const ACE_EVT_TICK: ace_event = 9;
 pub const ACE_EVT_DISCONNECT: ace_event = 10;
 pub const ACE_EVT_CLIENT_OFFLINE: ace_event = 28;
+pub const ACE_EVT_PERSIST_WILL_ADD: ace_event = 29;
 pub type ace_event = core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -107,6 +108,19 @@ pub struct ace_evt_disconnect {
     pub client: *mut mosquitto,
     pub reason: core::ffi::c_int,
     pub future2: [*mut core::ffi::c_void; 4usize],
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct ace_evt_persist_will_msg {
+    pub future: *mut core::ffi::c_void,
+    pub clientid: *const core::ffi::c_char,
+    pub payload: *mut core::ffi::c_void,
+    pub topic: *mut core::ffi::c_char,
+    pub properties: *mut core::ffi::c_void,
+    pub payloadlen: u32,
+    pub qos: u8,
+    pub retain: bool,
+    pub future2: [*mut core::ffi::c_void; 8usize],
 }
 pub type ace_callback = ::core::option::Option<
     unsafe extern "C" fn(

@@ -5,13 +5,17 @@ use std::ffi::{CStr, c_int, c_void};
 
 use super::abi;
 use super::client::Client;
-use super::event::{AclCheck, BasicAuth, ExtendedAuth, Options};
+use super::event::{AclCheck, BasicAuth, ExtendedAuth, Options, WillSet};
 use super::functions::{Broker, Callback, Functions, Level};
 use super::panic::contained;
 use super::tls;
 use super::verdict::Verdict;
 
 const NAME: &CStr = c"mosquitto-ace";
+
+/// What becomes of the broker's complaint about a plugin that asks for Wills.
+const NO_WILLS: &str = "ace: with \"persistence true\", the broker does not tell of Wills when they are set, and complains of \
+    being asked; its persistence works as ever, and a Will outside the client's scope is dropped when it would be sent";
 
 /// How long the broker may wait before it calls `TICK` again, in milliseconds.
 const TICK_MILLIS: i64 = 100;
@@ -39,6 +43,9 @@ pub trait Handler: Sized {
     /// A client wants to do something with a topic. Called for each message and subscriber.
     fn acl_check(&self, event: &AclCheck<'_>) -> Verdict;
 
+    /// A client has just connected, with a Will. Only some brokers tell of it.
+    fn will_set(&self, event: &WillSet<'_>);
+
     /// A client's connection has ended.
     fn disconnect(&self, client: &Client<'_>);
 
@@ -53,7 +60,7 @@ pub(super) struct Loaded<H> {
 }
 
 /// The events that are asked for, and whether every supported broker has them.
-const fn callbacks<H: Handler>() -> [(abi::ace_event, Callback, bool); 8] {
+const fn callbacks<H: Handler>() -> [(abi::ace_event, Callback, bool); 9] {
     [
         (abi::ACE_EVT_RELOAD, on_reload::<H>, true),
         (abi::ACE_EVT_ACL_CHECK, on_acl_check::<H>, true),
@@ -63,6 +70,7 @@ const fn callbacks<H: Handler>() -> [(abi::ace_event, Callback, bool); 8] {
         (abi::ACE_EVT_TICK, on_tick::<H>, true),
         (abi::ACE_EVT_DISCONNECT, on_disconnect::<H>, true),
         (abi::ACE_EVT_CLIENT_OFFLINE, on_disconnect::<H>, false),
+        (abi::ACE_EVT_PERSIST_WILL_ADD, on_will_set::<H>, false),
     ]
 }
 
@@ -133,7 +141,12 @@ pub(super) unsafe fn init_with<H: Handler>(
         };
         let loaded = Box::into_raw(Box::new(Loaded { broker, handler })).cast::<c_void>();
         for (event, callback, required) in callbacks::<H>() {
-            if !broker.register(event, callback, loaded) && required {
+            let registered = broker.register(event, callback, loaded);
+            if !registered && event == abi::ACE_EVT_PERSIST_WILL_ADD && broker.is_2_1() {
+                // It has just said that "persistence true" cannot be used with a persistence plugin. We are none.
+                broker.log(Level::Notice, NO_WILLS);
+            }
+            if !registered && required {
                 broker.log(Level::Error, &format!("ace: the broker does not offer event {event}"));
                 // SAFETY: the block was made above and is known to nobody else once its callbacks are taken back.
                 unsafe { unload::<H>(loaded) };
@@ -232,6 +245,18 @@ unsafe extern "C" fn on_disconnect<H: Handler>(_: c_int, event: *mut c_void, use
             let event = &*event.cast::<abi::ace_evt_disconnect>();
             if !event.client.is_null() {
                 loaded.handler.disconnect(&loaded.broker.client(event.client));
+            }
+            Verdict::Done
+        })
+    }
+}
+
+unsafe extern "C" fn on_will_set<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
+    // SAFETY: the broker calls with what was registered and with the event's own data.
+    unsafe {
+        with::<H>(userdata, Verdict::Failed, |loaded| {
+            if let Some(event) = WillSet::read(&loaded.broker, event) {
+                loaded.handler.will_set(&event);
             }
             Verdict::Done
         })

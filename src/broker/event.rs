@@ -172,6 +172,31 @@ impl<'a> BasicAuth<'a> {
     }
 }
 
+/// `MOSQ_EVT_PERSIST_WILL_ADD`: since 2.1, and there only without the broker's own persistence.
+pub struct WillSet<'a> {
+    /// Whose Will it is.
+    pub client: Client<'a>,
+    /// Where it would be sent to.
+    pub topic: &'a [u8],
+}
+
+impl<'a> WillSet<'a> {
+    /// # Safety
+    /// `event` must be what the broker handed in for `MOSQ_EVT_PERSIST_WILL_ADD`, valid for `'a`.
+    pub(super) unsafe fn read(broker: &'a Broker, event: *const c_void) -> Option<Self> {
+        // SAFETY: the caller vouches for the event.
+        let event = unsafe { &*event.cast::<abi::ace_evt_persist_will_msg>() };
+        if event.clientid.is_null() || event.topic.is_null() {
+            return None;
+        }
+        // SAFETY: the broker's client ids end with NUL.
+        let client = broker.client_of_id(unsafe { CStr::from_ptr(event.clientid) })?;
+        // SAFETY: the broker's topics end with NUL.
+        let topic = unsafe { CStr::from_ptr(event.topic) }.to_bytes();
+        Some(Self { client, topic })
+    }
+}
+
 /// `MOSQ_EVT_EXT_AUTH_START` and `MOSQ_EVT_EXT_AUTH_CONTINUE`.
 pub struct ExtendedAuth<'a> {
     /// Who authenticates.

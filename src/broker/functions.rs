@@ -153,6 +153,13 @@ impl Broker {
         }
     }
 
+    /// The client that has this id. Brokers before 2.1 cannot tell.
+    pub(super) fn client_of_id(&self, client_id: &CStr) -> Option<Client<'_>> {
+        // SAFETY: the id is a C string that outlives the call.
+        let client = self.functions.client.map(|client| unsafe { client(client_id.as_ptr()) })?;
+        (!client.is_null()).then(|| self.client(client))
+    }
+
     /// Whether the broker is of version 2.1 or newer.
     #[must_use]
     pub const fn is_2_1(&self) -> bool {

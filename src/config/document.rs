@@ -37,7 +37,7 @@ pub(super) struct AuthorizationServer {
     #[serde(default)]
     pub(super) algorithms: Option<Spanned<Vec<Written<Algorithm>>>>,
     #[serde(default)]
-    pub(super) as_hint: Option<Spanned<IgnoredAny>>,
+    pub(super) as_hint: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) introspection: Option<Spanned<IgnoredAny>>,
 }

@@ -13,6 +13,7 @@ use ace_profile::scope::{Matcher, Permission, Scope, TopicFilter};
 use ace_profile::token::{AuthorizationServer, Policy, Validator};
 
 use super::document::{self, Document, Written};
+use super::hint::{HINTS_BYTES_MAX, hint};
 use super::{ConfigError, Configuration, Draft00};
 use crate::session::PublicTopics;
 
@@ -60,6 +61,7 @@ impl Source<'_> {
                 "there is no [[authorization_server]]: whose tokens are to be accepted?",
             ));
         }
+        let as_hints = self.as_hints(&authorization_server, audience.first().map_or("", String::as_str))?;
         let servers = self.servers(authorization_server)?;
         if let Some(topic) = &mqtt.authz_info_topic
             && !topic.get_ref().is_empty()
@@ -82,6 +84,7 @@ impl Source<'_> {
             on_denied_publish: mqtt.on_denied_publish,
             on_denied_delivery: mqtt.on_denied_delivery,
             other_clients: mqtt.other_clients,
+            as_hints,
             draft00: Draft00 { enabled: tokens.draft00, window: (!window.is_zero()).then_some(window) },
         })
     }
@@ -91,9 +94,6 @@ impl Source<'_> {
         written
             .into_iter()
             .map(|server| {
-                if let Some(hint) = server.as_hint {
-                    return Err(self.not_supported_yet(hint.span(), "as_hint"));
-                }
                 if let Some(introspection) = server.introspection {
                     return Err(self.not_supported_yet(introspection.span(), "introspection"));
                 }
@@ -123,6 +123,22 @@ impl Source<'_> {
                 Ok(AuthorizationServer { issuer, keys, algorithms: algorithms.transpose()? })
             })
             .collect()
+    }
+
+    /// The hints at those servers that have one, in the order of the file.
+    fn as_hints(&self, servers: &[document::AuthorizationServer], audience: &str) -> Result<Vec<String>, ConfigError> {
+        let mut hints = Vec::new();
+        let mut bytes = 0;
+        for url in servers.iter().filter_map(|server| server.as_hint.as_ref()) {
+            let hint = hint(url.get_ref(), audience).map_err(|reason| self.error(url.span(), reason))?;
+            bytes += hint.len();
+            if bytes > HINTS_BYTES_MAX {
+                let reason = format_args!("the hints take more than {HINTS_BYTES_MAX} bytes together");
+                return Err(self.error(url.span(), reason));
+            }
+            hints.push(hint);
+        }
+        Ok(hints)
     }
 
     /// A folder that is there; a relative path is meant from the configuration file's folder.
@@ -266,7 +282,13 @@ mod tests {
             (with("colour = \"red\"\n"), Some(5), "colour"),
             (with("algorithms = [\"none\"]\n"), Some(5), "none"),
             (with("algorithms = []\n"), Some(5), "no token"),
-            (with("as_hint = \"https://as.example/token\"\n"), Some(5), "as_hint is not supported yet"),
+            (with("as_hint = \"http://as.example/token\"\n"), Some(5), "https or coaps"),
+            (with("as_hint = true\n"), Some(5), "expected a string"),
+            (
+                format!("audience = \"{}\"\n{SERVER}as_hint = \"https://as.example\"\n", "b".repeat(HINTS_BYTES_MAX)),
+                Some(5),
+                "more than 4096 bytes",
+            ),
             (
                 with("[authorization_server.introspection]\nurl = \"x\"\n"),
                 Some(5),

@@ -7,6 +7,7 @@
 mod document;
 mod duration;
 mod error;
+mod hint;
 mod load;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub struct Configuration {
     pub on_denied_delivery: OnDenied,
     /// What happens to clients without any ACE material.
     pub other_clients: OtherClients,
+    /// What refused clients are told about where to get a token: JSON, one text for each server that has an `as_hint`.
+    pub as_hints: Vec<String>,
     /// The forms of the draft that are accepted.
     pub draft00: Draft00,
 }

@@ -8,6 +8,7 @@ use ace_profile::proof::ConfirmationKey;
 use ace_profile::token::ValidatedToken;
 use ace_profile::{Fingerprint, Refusal};
 
+use super::packets::connack_not_authorized;
 use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
 use crate::plugin::Plugin;
@@ -45,6 +46,24 @@ impl Plugin {
             report::refused(&self.broker, client, &refused.reason, refused.token);
             Verdict::RefuseClient
         })
+    }
+
+    /// As [`Self::verdict`], for a CONNECT: a client that is refused is told where to get a token, if that is configured
+    /// (RFC 9431 §2.4.1, rfc9431.md C9). Where we cannot write to it, it gets the broker's CONNACK, without.
+    pub(super) fn verdict_on_connect(&self, client: &Client<'_>, outcome: Result<Verdict, Refused>) -> Verdict {
+        let verdict = self.verdict(client, outcome);
+        let configuration = self.configuration();
+        // MQTT 3.1.1 has no properties, and a WebSocket's frames are the broker's.
+        let can_be_told = client.speaks_mqtt5() && !client.is_websocket();
+        if verdict != Verdict::RefuseClient || configuration.as_hints.is_empty() || !can_be_told {
+            return verdict;
+        }
+        let packet = connack_not_authorized(&configuration.as_hints);
+        // One that is connected, and that the broker asks about after a reload, has sent nothing: it has none here.
+        match self.connection_of(client) {
+            Some(connection) if connection.send(&packet) => Verdict::RefuseSilently,
+            _ => verdict,
+        }
     }
 
     /// The TLS connection of the client whose packet is being handled.

@@ -17,7 +17,7 @@ impl Plugin {
         if let Some(verdict) = self.recheck(&event.client) {
             return verdict;
         }
-        self.verdict(&event.client, self.judge_credentials(event))
+        self.verdict_on_connect(&event.client, self.judge_credentials(event))
     }
 
     /// When the broker has read its configuration again, it asks about each client that is connected, with the user name

@@ -8,7 +8,7 @@ use ace_profile::token::{Confirmation, ValidatedToken};
 
 use super::admission::{About, Refused};
 use super::challenges::Challenge;
-use super::packets::{CONNACK_NOT_AUTHORIZED, DISCONNECT_NOT_AUTHORIZED};
+use super::packets::{DISCONNECT_NOT_AUTHORIZED, connack_not_authorized};
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ExtendedAuth, Verdict, clock};
 use crate::plugin::Plugin;
@@ -27,18 +27,21 @@ impl Plugin {
         if reauthentication {
             self.tell_outcome(&event.client, connection.as_ref(), &DISCONNECT_NOT_AUTHORIZED, outcome)
         } else {
-            self.verdict(&event.client, outcome)
+            self.verdict_on_connect(&event.client, outcome)
         }
     }
 
     pub(crate) fn on_extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict {
         match self.challenges.borrow_mut().take(&event.client) {
             Some(challenge) => {
-                let packet: &[u8] =
-                    if challenge.reauthentication { &DISCONNECT_NOT_AUTHORIZED } else { &CONNACK_NOT_AUTHORIZED };
+                let packet = if challenge.reauthentication {
+                    DISCONNECT_NOT_AUTHORIZED.into()
+                } else {
+                    connack_not_authorized(&self.configuration().as_hints)
+                };
                 let connection = self.connection_of(&event.client);
                 let outcome = self.finish_authentication(event, challenge, connection);
-                self.tell_outcome(&event.client, connection.as_ref(), packet, outcome)
+                self.tell_outcome(&event.client, connection.as_ref(), &packet, outcome)
             }
             None if event.method.is_some_and(|method| method != METHOD.as_bytes()) => Verdict::Defer,
             None if self.ends_by_stray_answer(&event.client) => Verdict::Continue,

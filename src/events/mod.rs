@@ -7,5 +7,6 @@ mod challenges;
 mod extended_auth;
 mod packets;
 mod tick;
+mod will;
 
 pub use challenges::Challenges;

@@ -105,6 +105,19 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Whether a client may be let in with a Will for this topic by its own rights. Those of clients that are left to the
+    /// broker's other plugins are theirs to judge, when they are sent.
+    #[must_use]
+    pub fn may_set_will(&self, topic: &[u8]) -> bool {
+        match &self.rights {
+            Rights::Token(grant) => grant.matcher.may_publish(topic),
+            Rights::Public => false,
+            Rights::Foreign => true,
+        }
+    }
+}
+
 #[inline]
 fn permits(matcher: &Matcher, access: Access, topic: &[u8]) -> bool {
     match access {
@@ -194,6 +207,15 @@ mod tests {
         assert!(!public.allow(Access::Receive, b"hello/a"));
         assert!(!public.allow(Access::Publish, b"other"));
         assert!(!PublicTopics { matcher: Matcher::new(&Scope::default()) }.allow(Access::Publish, b"hello/a"));
+    }
+
+    #[test]
+    fn a_will_needs_the_right_to_publish_to_its_topic() {
+        let session = session(Phase::Connected, 1_001);
+        assert!(session.may_set_will(b"mine/will"));
+        assert!(!session.may_set_will(b"yours"));
+        assert!(!Session::for_test(Rights::Public).may_set_will(b"mine/will"));
+        assert!(Session::for_test(Rights::Foreign).may_set_will(b"yours"));
     }
 
     #[test]

@@ -16,8 +16,10 @@ mod acl;
 mod afterwards;
 mod attacks;
 mod connecting;
+mod discovery;
 mod endurance;
 mod expiry;
+mod extended_master_secret;
 mod harness;
 mod hostile;
 mod interplay;
@@ -28,6 +30,7 @@ mod scopes;
 mod support;
 mod tokens;
 mod websockets;
+mod wills;
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -44,7 +47,7 @@ use support::{Case, Ctx, Kind, brokers, results, secrets};
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 15] = [
+static CASES: [&[Case]; 18] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -60,6 +63,9 @@ static CASES: [&[Case]; 15] = [
     interplay::CASES,
     operating::CASES,
     websockets::CASES,
+    discovery::CASES,
+    wills::CASES,
+    extended_master_secret::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -154,9 +160,9 @@ fn prepare_logs() {
 }
 
 /// What has been built, and so must be shown by at least one accepting and one refusing case.
-const REQUIREMENTS: [&str; 36] = [
-    "A1", "A2", "A3", "A4", "A5", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9", "C10", "E1", "E2", "R2", "R3", "R4",
-    "S1", "S2", "S3", "S4", "S5", "S6", "T1", "T3", "T4", "T5", "T6", "V1", "V2", "V3", "V4", "V5", "",
+const REQUIREMENTS: [&str; 37] = [
+    "A1", "A2", "A3", "A4", "A5", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "E1", "E2", "R2", "R3",
+    "R4", "S1", "S2", "S3", "S4", "S5", "S6", "T1", "T3", "T4", "T5", "T6", "V1", "V2", "V3", "V4", "V5", "",
 ];
 
 /// The table has no holes, and no case for a requirement that the list does not know.

@@ -13,4 +13,4 @@ mod openssl;
 mod registry;
 
 pub use connection::{Connection, ExporterError};
-pub use registry::{install, of_client, uninstall};
+pub use registry::{forget_last_read, install, of_client, uninstall};

@@ -96,6 +96,11 @@ pub fn of_client(client: &Client<'_>, broker_is_2_1: bool) -> Option<Connection>
     })?
 }
 
+/// Nothing has been read since: what comes now is not about a packet.
+pub fn forget_last_read() {
+    let _ = LAST_READ.try_with(|last| last.set((0, false)));
+}
+
 /// Runs `body` with a connection that is known to be alive; `None` if it has gone.
 pub(super) fn with_connection<T>(
     address: usize,

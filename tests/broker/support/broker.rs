@@ -93,7 +93,7 @@ impl Broker {
         let log = log_file(ctx);
         let output = File::create(&log).expect("a log");
         secrets::register_log(log.clone());
-        let child = Command::new(&ctx.version.launcher)
+        let child = command(ctx, &setup, folder.path())
             .arg("-c")
             .arg(folder.path().join("mosquitto.conf"))
             .stdin(Stdio::null())
@@ -286,6 +286,26 @@ impl Drop for Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program to start.
+fn command(ctx: &Ctx, setup: &Setup, folder: &Path) -> Command {
+    let launcher = &ctx.version.launcher;
+    let Some(openssl) = &setup.openssl else { return Command::new(launcher) };
+    let file = folder.join("openssl.cnf");
+    std::fs::write(&file, openssl).expect("openssl.cnf");
+    // The scripts that start the fetched brokers give OpenSSL an empty configuration: the same script with this one, told
+    // by its name where it lies.
+    let script = std::fs::read_to_string(launcher).unwrap_or_default();
+    if script.starts_with("#!/bin/sh") {
+        let script = script.replace("OPENSSL_CONF=/dev/null", &format!("OPENSSL_CONF='{}'", file.display()));
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(script).arg(launcher);
+        return command;
+    }
+    let mut command = Command::new(launcher);
+    command.env("OPENSSL_CONF", file);
+    command
 }
 
 fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: Ports) -> String {

@@ -25,6 +25,7 @@ pub mod kind {
 /// Property identifiers (MQTT 5, section 2.2.2.2).
 pub mod property {
     pub const SESSION_EXPIRY: u8 = 0x11;
+    pub const WILL_DELAY: u8 = 0x18;
     pub const AUTHENTICATION_METHOD: u8 = 0x15;
     pub const AUTHENTICATION_DATA: u8 = 0x16;
     pub const TOPIC_ALIAS: u8 = 0x23;
@@ -175,6 +176,17 @@ impl Packet {
         found
     }
 
+    /// The user properties of a CONNACK or a DISCONNECT, name and value.
+    pub fn user_properties(&self) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        let pairs = self.properties().into_iter().filter(|(identifier, _)| *identifier == property::USER_PROPERTY);
+        let pair = |(_, value): (u8, Vec<u8>)| {
+            let end = 2 + usize::from(u16::from_be_bytes([value[0], value[1]]));
+            (text(&value[2..end]), text(&value[end + 2..]))
+        };
+        pairs.map(pair).collect()
+    }
+
     /// The Authentication Data of an AUTH or a CONNACK.
     pub fn authentication_data(&self) -> Option<Vec<u8>> {
         let all = self.properties();
@@ -201,6 +213,9 @@ pub struct Connect {
     pub user_name: Option<Vec<u8>>,
     pub password: Option<Vec<u8>>,
     pub will: Option<Will>,
+    pub will_retain: bool,
+    /// Seconds; MQTT 5 only.
+    pub will_delay: Option<u32>,
     pub method: Option<String>,
     pub data: Option<Vec<u8>>,
     /// Seconds; MQTT 5 only.
@@ -218,6 +233,8 @@ impl Connect {
             user_name: None,
             password: None,
             will: None,
+            will_retain: false,
+            will_delay: None,
             method: None,
             data: None,
             session_expiry: None,
@@ -238,6 +255,7 @@ impl Connect {
     pub fn encode(&self) -> Vec<u8> {
         let mut flags = u8::from(self.clean_start) << 1;
         flags |= u8::from(self.will.is_some()) << 2;
+        flags |= u8::from(self.will_retain) << 5;
         flags |= u8::from(self.password.is_some()) << 6;
         flags |= u8::from(self.user_name.is_some()) << 7;
         let mut body = binary(b"MQTT");
@@ -259,7 +277,8 @@ impl Connect {
         body.extend(binary(self.client_id.as_bytes()));
         if let Some(will) = &self.will {
             if self.protocol == Protocol::V5 {
-                body.extend(properties(&[]));
+                let delay = self.will_delay.map(|delay| [&[property::WILL_DELAY][..], &delay.to_be_bytes()].concat());
+                body.extend(properties(&delay.unwrap_or_default()));
             }
             body.extend(binary(will.topic.as_bytes()));
             body.extend(binary(&will.payload));

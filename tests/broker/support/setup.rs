@@ -30,6 +30,8 @@ pub struct Setup {
     pub has_websocket_listener: bool,
     /// Has each listener its own settings, and its own plugin?
     pub is_per_listener: bool,
+    /// What the broker's OpenSSL is configured with, instead of nothing.
+    pub openssl: Option<String>,
     /// Is the plugin loaded?
     pub has_plugin: bool,
 }
@@ -54,6 +56,7 @@ impl Setup {
             has_plain_listener: false,
             has_websocket_listener: false,
             is_per_listener: false,
+            openssl: None,
             has_plugin: true,
         }
     }

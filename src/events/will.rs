@@ -1,0 +1,28 @@
+//! `PERSIST_WILL_ADD`: a client that has just been let in has a Will. One outside its scope is no Will to connect with
+//! (RFC 9431 §2.2.4.1, rfc9431.md C7).
+//!
+//! The broker tells of it when its CONNACK has gone out, so the connection cannot be refused any more: it is ended. Brokers
+//! that do not tell ask about the Will when they would send it, by `ACL_CHECK`, as this one does then, too.
+
+use crate::broker::{Access, WillSet};
+use crate::plugin::Plugin;
+use crate::report;
+use crate::session::{Denial, Phase};
+
+impl Plugin {
+    pub(crate) fn on_will_set(&self, event: &WillSet<'_>) {
+        let sessions = self.sessions.borrow();
+        let Some(session) = sessions.of(&event.client) else { return };
+        // The broker tells of a Will again when its delay begins to run: it has been judged then, and its client has gone.
+        let just_let_in = session.phase.get() == Phase::Connected && session.turn == self.turn.get();
+        if !just_let_in
+            || session.may_set_will(event.topic)
+            || self.configuration().public.allow(Access::Publish, event.topic)
+        {
+            return;
+        }
+        session.phase.set(Phase::Ending);
+        self.endings.borrow_mut().push(event.client.key());
+        report::denied(&self.broker, &event.client, "set a Will for", event.topic, Denial::OutsideScope.code());
+    }
+}
