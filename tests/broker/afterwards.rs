@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::expiry::wait_until;
 use crate::support::case::cases;
 use crate::support::packet::{Will, kind};
 use crate::support::{Attempt, Broker, Client, Ctx, Device, Key, Reply, Setup, Way, now};
@@ -13,6 +14,10 @@ cases! {
     Accept "R2" r2_retained_message_is_delivered_while_the_publishers_token_is_valid;
     Accept "R2" r2_a_newer_token_of_the_publisher_extends_it;
     Refuse "R2" r2_retained_message_is_not_delivered_after_the_publishers_token;
+    Accept "R2" r2_retained_message_is_delivered_after_a_restart;
+    Refuse "R2" r2_retained_message_is_not_delivered_after_restart_and_expiry;
+    Refuse "R2" r2_without_state_dir_a_publisher_counts_as_expired_after_a_restart;
+    Accept "R2" r2_a_damaged_state_file_costs_no_start;
     Pin "R2" r2_the_broker_asks_only_if_check_retain_source_is_set;
     Accept "R3" r3_will_within_the_scope_is_sent_when_the_token_expires;
     Refuse "R3" r3_will_outside_the_scope_is_not_sent_when_the_token_expires;
@@ -126,6 +131,51 @@ fn r2_a_newer_token_of_the_publisher_extends_it(ctx: &Ctx) {
     publisher.expect_not_authorized();
     broker.device("publisher").enter(&broker, Way::Challenge).ping();
     assert_eq!(retained(&broker), 1);
+}
+
+/// A broker that keeps what is retained across restarts.
+fn persistent() -> Setup {
+    strict().conf("persistence true").conf("persistence_location {dir}/")
+}
+
+fn r2_retained_message_is_delivered_after_a_restart(ctx: &Ctx) {
+    let broker = persistent().top(r#"state_dir = ".""#).start(ctx);
+    drop(retain(&broker, &broker.device("publisher")));
+    assert_eq!(retained(&broker), 1);
+    let broker = broker.restart(ctx).restart(ctx);
+    assert_eq!(retained(&broker), 1);
+}
+
+fn r2_retained_message_is_not_delivered_after_restart_and_expiry(ctx: &Ctx) {
+    let broker = persistent().top(r#"state_dir = ".""#).start(ctx);
+    let authority = &broker.setup().authority;
+    let exp = now().as_secs() + 4;
+    let device = Device::new(authority, "publisher", Key::ed25519(), |claims| claims.set("exp", exp));
+    drop(retain(&broker, &device));
+    let broker = broker.restart(ctx);
+    assert_eq!(retained(&broker), 1, "the token is still valid");
+    wait_until(Duration::from_secs(exp));
+    assert_eq!(retained(&broker), 0);
+}
+
+fn r2_without_state_dir_a_publisher_counts_as_expired_after_a_restart(ctx: &Ctx) {
+    let broker = persistent().start(ctx);
+    drop(retain(&broker, &broker.device("publisher")));
+    let broker = broker.restart(ctx);
+    assert_eq!(retained(&broker), 0);
+    // It is still there: seen again, its publisher counts.
+    broker.device("publisher").enter(&broker, Way::Challenge).ping();
+    assert_eq!(retained(&broker), 1);
+}
+
+fn r2_a_damaged_state_file_costs_no_start(ctx: &Ctx) {
+    let broker = persistent().top(r#"state_dir = ".""#).start(ctx);
+    drop(retain(&broker, &broker.device("publisher")));
+    // What is written at the end is damaged before the next start.
+    let state = broker.file("publishers.json");
+    let mut broker = broker.restart_after(ctx, || std::fs::write(&state, "{").expect("the state file"));
+    broker.wait_for_line(&["ace: ", "publishers.json", "damaged"]);
+    broker.assert_alive();
 }
 
 /// Its manual says that it is set by default; it is not.

@@ -253,6 +253,6 @@ fn e1_an_expired_client_that_the_broker_lost_may_do_nothing(ctx: &Ctx) {
 }
 
 /// Lets time pass: what must not happen afterwards has no event to wait for.
-fn wait_until(time: Duration) {
+pub fn wait_until(time: Duration) {
     std::thread::sleep(time.saturating_sub(now()));
 }

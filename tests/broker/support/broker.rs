@@ -30,7 +30,8 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// A Mosquitto of the test's own. It is ended when this goes.
 pub struct Broker {
     child: Child,
-    folder: TempDir,
+    /// Shared with the one that it is restarted as.
+    folder: Arc<TempDir>,
     log: PathBuf,
     setup: Setup,
     ports: Ports,
@@ -79,7 +80,7 @@ impl Broker {
     }
 
     fn spawn(ctx: &Ctx, setup: Setup) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let ports = Ports {
             tls: free_port(),
             plain: setup.has_plain_listener.then(free_port),
@@ -89,7 +90,11 @@ impl Broker {
         let conf = mosquitto_conf(ctx, &setup, folder.path(), ports);
         let place = folder.path().display().to_string();
         std::fs::write(folder.path().join("mosquitto.conf"), conf.replace("{dir}", &place)).expect("mosquitto.conf");
+        Self::launch(ctx, setup, folder, ports)
+    }
 
+    /// Starts the program with what is in the folder.
+    fn launch(ctx: &Ctx, setup: Setup, folder: Arc<TempDir>, ports: Ports) -> Self {
         let log = log_file(ctx);
         let output = File::create(&log).expect("a log");
         secrets::register_log(log.clone());
@@ -252,6 +257,26 @@ impl Broker {
             assert!(Instant::now() < deadline, "the broker took no SIGHUP");
             sleep(GLANCE);
         }
+    }
+
+    /// Ends it as [`Self::stop`] does, and starts it again with what it has left in its folder.
+    pub fn restart(self, ctx: &Ctx) -> Self {
+        self.restart_after(ctx, || ())
+    }
+
+    /// The same, and does something while it is down.
+    pub fn restart_after(self, ctx: &Ctx, meanwhile: impl FnOnce()) -> Self {
+        let (setup, folder, ports) = (self.setup.clone(), Arc::clone(&self.folder), self.ports);
+        self.stop();
+        meanwhile();
+        let mut broker = Self::launch(ctx, setup, folder, ports);
+        assert!(broker.listens(), "the broker did not start again:\n{}", broker.log());
+        broker
+    }
+
+    /// A file in its folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Ends it by SIGTERM; it must end with exit code 0. Gives its log.

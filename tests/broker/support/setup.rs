@@ -61,6 +61,12 @@ impl Setup {
         }
     }
 
+    /// A line for the top of `ace.toml`.
+    pub fn top(mut self, line: &str) -> Self {
+        self.top.push(line.to_owned());
+        self
+    }
+
     /// A line for `[mqtt]`.
     pub fn mqtt(mut self, line: &str) -> Self {
         self.mqtt.push(line.to_owned());
