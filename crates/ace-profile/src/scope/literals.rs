@@ -5,12 +5,11 @@
 
 use super::words::{Key, MULTIPLIER};
 
-/// The longest probe sequence that is accepted.
-const MAX_PROBES: usize = 4;
-/// How many hash functions are tried before the table is made larger.
-const ATTEMPTS: u64 = 16;
-/// How often the table's size may be doubled to keep probes short.
-const MAX_DOUBLINGS: u32 = 2;
+/// What is tried for, in this order: the longest probe sequence, and how often the smallest size is doubled for it. A table of
+/// few texts gets along with one probe.
+const LAYOUTS: [(usize, u32); 5] = [(1, 0), (2, 0), (4, 0), (4, 1), (4, 2)];
+/// How many hash functions are tried for each.
+const ATTEMPTS: u64 = 32;
 
 /// What is found where there is nothing.
 pub(super) const NONE: u32 = 0;
@@ -23,6 +22,8 @@ pub(super) struct Literals {
     texts: Vec<u8>,
     multiplier: u64,
     shift: u32,
+    /// How many entries are looked at, at most.
+    probes: u32,
 }
 
 /// An entry of the table; empty where it leads to [`NONE`].
@@ -56,9 +57,10 @@ impl Literals {
             texts.extend_from_slice(text.as_bytes());
         }
         let smallest = (entries.len() * 2).next_power_of_two().max(2);
-        let layout = (0..=MAX_DOUBLINGS)
-            .flat_map(|doublings| (0..ATTEMPTS).map(move |attempt| (smallest << doublings, attempt)))
-            .find_map(|(size, attempt)| Self::lay_out(&entries, size, attempt, MAX_PROBES))
+        let layout = LAYOUTS
+            .into_iter()
+            .flat_map(|(most, doublings)| (0..ATTEMPTS).map(move |attempt| (smallest << doublings, attempt, most)))
+            .find_map(|(size, attempt, most)| Self::lay_out(&entries, size, attempt, most))
             // Texts chosen to collide: slower to look up, still right and of bounded size.
             .or_else(|| Self::lay_out(&entries, smallest, 0, smallest));
         Self { texts, ..layout.unwrap_or_default() }
@@ -77,6 +79,7 @@ impl Literals {
             texts: Vec::new(),
             multiplier: MULTIPLIER.wrapping_mul(2 * attempt + 1),
             shift: u64::BITS - size.trailing_zeros(),
+            probes: u32::try_from(most).unwrap_or(u32::MAX),
         };
         for entry in entries {
             let home = table.home(entry.low, entry.high, entry.place);
@@ -103,10 +106,14 @@ impl Literals {
     fn find_exact(&self, place: u64, low: u64, high: u64) -> u32 {
         let mask = self.entries.len().wrapping_sub(1);
         let mut slot = self.home(low, high, place);
-        // Half of the table is empty, so this ends.
+        let mut left = self.probes;
         while let Some(entry) = self.entries.get(slot & mask) {
             if (entry.low == low && entry.high == high && entry.place == place) || entry.to == NONE {
                 return entry.to;
+            }
+            left -= 1;
+            if left == 0 {
+                break;
             }
             slot += 1;
         }
@@ -117,6 +124,7 @@ impl Literals {
     fn find_text(&self, place: u64, hash: u64, text: &[u8]) -> u32 {
         let mask = self.entries.len().wrapping_sub(1);
         let mut slot = self.home(hash, 0, place);
+        // Half of the table is empty, so this ends.
         while let Some(entry) = self.entries.get(slot & mask) {
             if (entry.low == hash && entry.place == place && self.is_text(entry.text, text)) || entry.to == NONE {
                 return entry.to;

@@ -3,12 +3,15 @@
 use std::fmt;
 
 /// What a token's holder may do with the topics that a filter names.
+///
+/// The numbers are the permissions' bits in a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Permission {
     /// `pub`: publish to a topic, by PUBLISH or as a Will.
-    Publish,
+    Publish = 2,
     /// `sub`: subscribe, and be given messages.
-    Subscribe,
+    Subscribe = 1,
 }
 
 impl Permission {
@@ -31,10 +34,7 @@ impl Permission {
     }
 
     const fn bit(self) -> u8 {
-        match self {
-            Self::Publish => 1,
-            Self::Subscribe => 2,
-        }
+        self as u8
     }
 }
 

@@ -55,8 +55,20 @@ struct Node {
     below: Permissions,
     /// Whether there are literals that lead on, all of them in the table.
     has_literals: bool,
+    /// Whether there is no way on, nor one back.
+    is_end: bool,
     /// Whether this node was reached by `+`.
     by_plus: bool,
+}
+
+/// What comes of looking at a node.
+enum Step<'a> {
+    /// A filter with the wanted permission.
+    Found,
+    /// The next node, and the levels from it on.
+    On(&'a Node, &'a [u8]),
+    /// No way on from here.
+    DeadEnd,
 }
 
 impl Tree {
@@ -75,50 +87,60 @@ impl Tree {
         }
         // The levels from this node on; where nothing is left of the topic, that is its last level, an empty one.
         let mut rest = topic;
-        'level: loop {
-            if rest.len() < node.tails_below as usize && self.tail(node.number, rest).meets(wanted) {
-                return true;
-            }
-            if node.prefix.begins(rest)
-                && let Some(further) = rest.get(node.prefix_length as usize..)
-            {
-                let Some(next) = self.nodes.get(node.prefix_to as usize) else { return false };
-                if next.below.meets(wanted) {
-                    return true;
-                }
-                (node, rest) = (next, further);
-                continue;
-            }
-            if node.has_literals || node.plus != NONE {
-                let (literal, length) =
-                    if node.has_literals { self.literal(node.number, rest) } else { (NONE, level_end(rest)) };
-                // "#" asks for more than "+" gives.
-                let plus = if FILTER && rest == b"#" { NONE } else { node.plus };
-                for next in [literal, plus] {
-                    if next == NONE {
-                        continue;
-                    }
-                    let Some(next) = self.nodes.get(next as usize) else { return false };
-                    if next.below.meets(wanted) {
-                        return true;
-                    }
-                    if let Some(further) = rest.get(length + 1..) {
-                        (node, rest) = (next, further);
-                        continue 'level;
-                    }
-                    if next.here.meets(wanted) {
-                        return true;
-                    }
+        loop {
+            if rest.len() < node.tails_below as usize {
+                let met = self.tail(node.number, rest).meets(wanted);
+                if met || node.is_end {
+                    return met;
                 }
             }
-            if node.retreat == NONE {
-                return false;
+            match self.step::<FILTER>(node, rest, wanted) {
+                Step::Found => return true,
+                Step::On(next, further) => (node, rest) = (next, further),
+                Step::DeadEnd if node.retreat == NONE => return false,
+                Step::DeadEnd => {
+                    let Some((retreat, further)) = self.retreat(node, topic) else { return false };
+                    if retreat.below.meets(wanted) {
+                        return true;
+                    }
+                    (node, rest) = (retreat, further);
+                }
             }
-            let Some((retreat, further)) = self.retreat(node, topic) else { return false };
-            if retreat.below.meets(wanted) {
-                return true;
+        }
+    }
+
+    /// The way from a node by the next level: as a literal, or else by `+`.
+    #[inline(always)]
+    fn step<'a, const FILTER: bool>(&'a self, node: &Node, rest: &'a [u8], wanted: Permissions) -> Step<'a> {
+        // "#" asks for more than "+" gives.
+        let has_plus = node.plus != NONE && !(FILTER && rest == b"#");
+        if node.has_literals {
+            if node.prefix.begins(rest) {
+                return self.to(node.prefix_to, rest, node.prefix_length as usize, wanted);
             }
-            (node, rest) = (retreat, further);
+            let (literal, length) = self.literal(node.number, rest);
+            if literal != NONE {
+                let step = self.to(literal, rest, length + 1, wanted);
+                if !has_plus || !matches!(step, Step::DeadEnd) {
+                    return step;
+                }
+            }
+            return if has_plus { self.to(node.plus, rest, length + 1, wanted) } else { Step::DeadEnd };
+        }
+        if has_plus { self.to(node.plus, rest, level_end(rest) + 1, wanted) } else { Step::DeadEnd }
+    }
+
+    /// The step to a node by a level that takes so many bytes with the slash behind it.
+    #[inline(always)]
+    fn to<'a>(&'a self, next: u32, rest: &'a [u8], length: usize, wanted: Permissions) -> Step<'a> {
+        let Some(next) = self.nodes.get(next as usize) else { return Step::DeadEnd };
+        if next.below.meets(wanted) {
+            return Step::Found;
+        }
+        match rest.get(length..) {
+            Some(further) => Step::On(next, further),
+            None if next.here.meets(wanted) => Step::Found,
+            None => Step::DeadEnd,
         }
     }
 
@@ -145,13 +167,12 @@ impl Tree {
     /// Where the next level leads to as a literal, and its length.
     #[inline(never)]
     fn literal(&self, node: u32, rest: &[u8]) -> (u32, usize) {
-        let Some(key) = Key::of_short_level(rest) else { return self.long_literal(node, rest) };
+        let Some(key) = Key::of_short_level(rest) else { return self.other_literal(node, rest) };
         (self.literals.find(node, key, rest), key.length)
     }
 
-    #[cold]
     #[inline(never)]
-    fn long_literal(&self, node: u32, rest: &[u8]) -> (u32, usize) {
+    fn other_literal(&self, node: u32, rest: &[u8]) -> (u32, usize) {
         let key = Key::of_level(rest);
         (self.literals.find(node, key, rest), key.length)
     }
@@ -235,6 +256,7 @@ impl Builder {
             let retreat = if node.by_plus || parent.plus == NONE { parent.retreat } else { parent.plus };
             if let Some(node) = self.nodes.get_mut(index) {
                 node.retreat = retreat;
+                node.is_end = retreat == NONE && node.plus == NONE && !node.has_literals;
             }
         }
         let root = self.nodes.first().copied().unwrap_or(Node::below(ROOT, ROOT, 0, true));
@@ -264,6 +286,7 @@ impl Node {
             here: Permissions::NONE,
             below: Permissions::NONE,
             has_literals: false,
+            is_end: false,
             by_plus,
         }
     }

@@ -1,8 +1,7 @@
-//! Topic names eight bytes at a time: where a level ends, and the key that stands for it in a table.
+//! Topic names eight and sixteen bytes at a time: where a level ends, and the key that stands for it in a table.
 
-const SLASHES: u64 = u64::from_le_bytes([b'/'; 8]);
-const ONES: u64 = u64::from_le_bytes([0x01; 8]);
-const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+use wide::u8x16;
+
 /// An odd number without pattern: multiplied by it, each bit of a word reaches all bits above.
 pub(super) const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -10,7 +9,9 @@ pub(super) const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
+    /// The first eight bytes, or all of a shorter text.
     pub(super) low: u64,
+    /// The last eight bytes, some of which may be among the first; zero for a shorter text.
     pub(super) high: u64,
     /// How long the text is, in bytes.
     pub(super) length: usize,
@@ -24,25 +25,29 @@ impl Key {
     #[inline(always)]
     pub(super) fn of(text: &[u8]) -> Self {
         let length = text.len();
-        if length > Self::EXACT_BYTES {
-            return Self { low: hash(text), high: 0, length };
+        match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) if length <= Self::EXACT_BYTES => {
+                Self { low: u64::from_le_bytes(*first), high: u64::from_le_bytes(*last), length }
+            }
+            (Some(_), _) => Self { low: hash(text), high: 0, length },
+            (None, _) => Self { low: short_word(text), high: 0, length },
         }
-        let high = if length < 8 { 0 } else { second_word(text).0 };
-        Self { low: first_word(text).0, high, length }
     }
 
-    /// The key of the first level of a topic; `None` if it has sixteen bytes or more.
+    /// The key of the first level of a topic; `None` if it is long, or near the topic's end.
     #[inline(always)]
     pub(super) fn of_short_level(topic: &[u8]) -> Option<Self> {
-        let (low, length) = up_to_slash(first_word(topic));
-        if length < 8 {
-            return Some(Self { low, high: 0, length });
+        let chunk = topic.first_chunk::<16>()?;
+        let length = slash_in(chunk)?;
+        let low = u128::from_le_bytes(*chunk) as u64;
+        match chunk.get(..length)?.last_chunk::<8>() {
+            Some(last) => Some(Self { low, high: u64::from_le_bytes(*last), length }),
+            None => Some(Self { low: low & !(u64::MAX << (8 * length)), high: 0, length }),
         }
-        let (high, length) = up_to_slash(second_word(topic));
-        (length < 8).then_some(Self { low, high, length: 8 + length })
     }
 
     /// The key of the first level of a topic, whatever its length.
+    #[inline(always)]
     pub(super) fn of_level(topic: &[u8]) -> Self {
         Self::of(topic.get(..level_end(topic)).unwrap_or_default())
     }
@@ -55,18 +60,44 @@ impl Key {
 }
 
 /// The length of the first level of a topic.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn level_end(topic: &[u8]) -> usize {
-    let (chunks, rest) = topic.as_chunks::<8>();
+    topic.first_chunk::<16>().and_then(slash_in).unwrap_or_else(|| other_level_end(topic))
+}
+
+/// The same for a level that is long, or near the topic's end.
+#[inline(never)]
+fn other_level_end(topic: &[u8]) -> usize {
+    let (chunks, rest) = topic.as_chunks::<16>();
     let mut at = 0;
     for chunk in chunks {
-        let slashes = slashes(u64::from_le_bytes(*chunk));
-        if slashes != 0 {
-            return at + (slashes.trailing_zeros() / 8) as usize;
+        if let Some(slash) = slash_in(chunk) {
+            return at + slash;
         }
-        at += 8;
+        at += 16;
     }
-    at + up_to_slash((short_word(rest), rest.len())).1
+    at + slash_in(&padded(rest)).unwrap_or(rest.len())
+}
+
+/// A text of less than sixteen bytes, with zeros behind it.
+#[inline(always)]
+fn padded(text: &[u8]) -> [u8; 16] {
+    let word = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        // Where the two overlap, they are the same bytes.
+        (Some(first), Some(last)) => {
+            u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << (8 * (text.len() - 8))
+        }
+        _ => short_word(text).into(),
+    };
+    word.to_le_bytes()
+}
+
+/// Where the first slash is in sixteen bytes.
+#[inline(always)]
+fn slash_in(chunk: &[u8; 16]) -> Option<usize> {
+    let equal = u8x16::new(*chunk).simd_eq(u8x16::splat(b'/'));
+    let slashes = equal.to_bitmask();
+    (slashes != 0).then(|| slashes.trailing_zeros() as usize)
 }
 
 /// A level with the slash behind it, if both are eight bytes at most: known in a topic by one comparison.
@@ -83,7 +114,7 @@ impl Prefix {
     /// The level with a slash behind it; `None` if it is too long.
     pub(super) fn of(level: &[u8]) -> Option<Self> {
         (level.len() < 8).then(|| {
-            let (word, _) = first_word(level);
+            let word = short_word(level);
             Self { word: word | u64::from(b'/') << (8 * level.len()), mask: u64::MAX >> (56 - 8 * level.len()) }
         })
     }
@@ -93,18 +124,6 @@ impl Prefix {
     pub(super) fn begins(self, topic: &[u8]) -> bool {
         topic.first_chunk::<8>().is_some_and(|chunk| u64::from_le_bytes(*chunk) & self.mask == self.word)
     }
-}
-
-/// A word of so many bytes up to the first slash in it.
-#[inline(always)]
-const fn up_to_slash((word, length): (u64, usize)) -> (u64, usize) {
-    let slashes = slashes(word);
-    if slashes == 0 {
-        return (word, length);
-    }
-    // All bits up to the mark of the first slash, which is its highest bit, without that byte.
-    let before = (slashes ^ slashes.wrapping_sub(1)) >> 8;
-    (word & before, (slashes.trailing_zeros() / 8) as usize)
 }
 
 /// A hash of a text of eight bytes or more, of which the length is known besides.
@@ -120,34 +139,6 @@ fn hash(text: &[u8]) -> u64 {
 #[inline(always)]
 const fn combined(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER)
-}
-
-/// The high bit of each byte that is a slash, up to the first of them; bits above it may be anything.
-#[inline(always)]
-const fn slashes(word: u64) -> u64 {
-    let zeros = word ^ SLASHES;
-    zeros.wrapping_sub(ONES) & !zeros & HIGHS
-}
-
-/// The first bytes of a text, eight at most, as a little-endian word, and how many there are.
-#[inline(always)]
-fn first_word(text: &[u8]) -> (u64, usize) {
-    match text.first_chunk::<8>() {
-        Some(chunk) => (u64::from_le_bytes(*chunk), 8),
-        None => (short_word(text), text.len()),
-    }
-}
-
-/// The next eight, of a text that has the first eight.
-#[inline(always)]
-fn second_word(text: &[u8]) -> (u64, usize) {
-    if let Some(chunk) = text.first_chunk::<16>() {
-        return ((u128::from_le_bytes(*chunk) >> 64) as u64, 8);
-    }
-    // Of the last eight, those beyond the first eight.
-    let length = text.len().saturating_sub(8);
-    let last = text.last_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk));
-    ((last >> 8) >> (56 - 8 * length), length)
 }
 
 /// A text of less than eight bytes as a word.
@@ -184,8 +175,9 @@ mod tests {
                     let (topic, mut start) = (topic.as_bytes(), 0);
                     for level in topic.split(|byte| *byte == b'/') {
                         let key = Key::of_level(&topic[start..]);
-                        let short = Key::of_short_level(&topic[start..]);
-                        assert_eq!(short, (level.len() < 16).then_some(key), "{topic:?}");
+                        let rest = &topic[start..];
+                        let is_seen = rest.len() >= 16 && level.len() < 16;
+                        assert_eq!(Key::of_short_level(rest), is_seen.then_some(key), "{topic:?}");
                         assert_eq!(key, Key::of(level), "the key does not depend on what is around: {topic:?}");
                         assert_eq!(key.length, level.len(), "{topic:?}");
                         assert_eq!(level_end(&topic[start..]), level.len(), "{topic:?}");
