@@ -28,7 +28,9 @@ const CONFIG_FILE: &str = "config_file";
 pub struct Plugin {
     pub(crate) broker: Broker,
     config_file: RefCell<PathBuf>,
-    pub(crate) configuration: RefCell<Rc<Configuration>>,
+    configuration: RefCell<Rc<Configuration>>,
+    /// Whether anything is open to all. Beside the configuration, because it is asked about with each message denied.
+    pub(crate) has_public_topics: Cell<bool>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) publishers: RefCell<Publishers>,
     pub(crate) held: RefCell<HeldTokens>,
@@ -51,6 +53,7 @@ impl Plugin {
         Self {
             broker,
             config_file: RefCell::new(config_file),
+            has_public_topics: Cell::new(!configuration.public.matcher.is_empty()),
             configuration: RefCell::new(Rc::new(configuration)),
             sessions: RefCell::default(),
             publishers: RefCell::default(),
@@ -123,6 +126,7 @@ impl Handler for Plugin {
                     self.broker.log(Level::Warning, "ace: a new state_dir is used only after a restart");
                 }
                 self.replays.borrow_mut().set_window(window(&configuration), clock::now());
+                self.has_public_topics.set(!configuration.public.matcher.is_empty());
                 *self.configuration.borrow_mut() = Rc::new(configuration);
                 self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
             }
@@ -146,7 +150,7 @@ impl Handler for Plugin {
     }
 
     #[inline]
-    fn acl_check(&self, event: &AclCheck<'_>) -> Verdict {
+    fn acl_check(&self, event: AclCheck<'_>) -> Verdict {
         self.on_acl_check(event)
     }
 

@@ -41,7 +41,7 @@ pub trait Handler: Sized {
     fn extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict;
 
     /// A client wants to do something with a topic. Called for each message and subscriber.
-    fn acl_check(&self, event: &AclCheck<'_>) -> Verdict;
+    fn acl_check(&self, event: AclCheck<'_>) -> Verdict;
 
     /// A client has just connected, with a Will. Only some brokers tell of it.
     fn will_set(&self, event: &WillSet<'_>);
@@ -198,7 +198,7 @@ unsafe extern "C" fn on_acl_check<H: Handler>(_: c_int, event: *mut c_void, user
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
         with::<H>(userdata, Verdict::RefuseAccess, |loaded| match AclCheck::read(&loaded.broker, event) {
-            Some(event) => loaded.handler.acl_check(&event),
+            Some(event) => loaded.handler.acl_check(event),
             None => Verdict::RefuseAccess,
         })
     }

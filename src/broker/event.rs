@@ -79,31 +79,53 @@ impl Access {
 }
 
 /// `MOSQ_EVT_ACL_CHECK`.
+///
+/// Read piece by piece: two pointers go through registers, where what they lead to would be copied for each message.
+#[derive(Clone, Copy)]
 pub struct AclCheck<'a> {
-    /// Who wants it.
-    pub client: Client<'a>,
-    /// The topic name or filter, as sent.
-    pub topic: &'a [u8],
-    /// What is wanted.
-    pub access: Access,
-    /// The quality of service of a message.
-    pub qos: u8,
+    broker: &'a Broker,
+    event: &'a abi::ace_evt_acl_check,
 }
 
 impl<'a> AclCheck<'a> {
     /// # Safety
-    /// `event` must be what the broker handed in for `MOSQ_EVT_ACL_CHECK`, valid for `'a`.
+    /// `event` must be what the broker handed in for `MOSQ_EVT_ACL_CHECK`, valid and unchanged for `'a`.
     #[inline]
     pub(super) unsafe fn read(broker: &'a Broker, event: *const c_void) -> Option<Self> {
         // SAFETY: the caller vouches for the event.
         let event = unsafe { &*event.cast::<abi::ace_evt_acl_check>() };
-        if event.topic.is_null() || event.client.is_null() {
-            return None;
-        }
-        let access = Access::read(event.access)?;
-        // SAFETY: the broker's topics end with NUL.
-        let topic = unsafe { CStr::from_ptr(event.topic) }.to_bytes();
-        Some(Self { client: broker.client(event.client), topic, access, qos: event.qos })
+        let complete = !event.topic.is_null() && !event.client.is_null() && Access::read(event.access).is_some();
+        complete.then_some(Self { broker, event })
+    }
+
+    /// Who wants it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn client(&self) -> Client<'a> {
+        self.broker.client(self.event.client)
+    }
+
+    /// The topic name or filter, as sent. Its length is counted each time.
+    #[inline(always)]
+    #[must_use]
+    pub fn topic(&self) -> &'a [u8] {
+        // SAFETY: it is not null, and the broker's topics end with NUL.
+        unsafe { CStr::from_ptr(self.event.topic) }.to_bytes()
+    }
+
+    /// What is wanted.
+    #[inline(always)]
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        // SAFETY: `read` lets through only the numbers of the type.
+        unsafe { std::mem::transmute::<i32, Access>(self.event.access) }
+    }
+
+    /// The quality of service of a message.
+    #[inline]
+    #[must_use]
+    pub const fn qos(&self) -> u8 {
+        self.event.qos
     }
 }
 

@@ -8,13 +8,13 @@ use crate::session::{Decision, Denial, Phase, Session};
 
 impl Plugin {
     #[inline]
-    pub(crate) fn on_acl_check(&self, event: &AclCheck<'_>) -> Verdict {
+    pub(crate) fn on_acl_check(&self, event: AclCheck<'_>) -> Verdict {
         let sessions = self.sessions.borrow();
-        let Some(session) = sessions.of(&event.client) else {
+        let Some(session) = sessions.of(&event.client()) else {
             drop(sessions);
             return self.unknown_client(event);
         };
-        match session.decide(event.access, event.topic, clock::is_before) {
+        match session.decide(event.access(), event.topic(), clock::is_before) {
             Decision::Allow => Verdict::Allow,
             Decision::Defer => Verdict::Defer,
             Decision::Deny(_) if self.is_denied_again(session, event) => Verdict::RefuseAccess,
@@ -25,17 +25,17 @@ impl Plugin {
     /// Whether a denied message is one of many: nothing is open to all, the client is told by the acknowledgement, and the
     /// log has a line about it. Then nothing is left to be done.
     #[inline]
-    fn is_denied_again(&self, session: &Session, event: &AclCheck<'_>) -> bool {
-        session.denial_logged.get() && is_told(session, event) && self.configuration.borrow().public.matcher.is_empty()
+    fn is_denied_again(&self, session: &Session, event: AclCheck<'_>) -> bool {
+        !self.has_public_topics.get() && session.denial_logged.get() && is_told(session, event)
     }
 
     /// What the client may not do by its own rights, everybody may, or it is denied. Apart, so that what
     /// is allowed need not save the registers that this takes.
     #[cold]
     #[inline(never)]
-    fn not_by_own_rights(&self, session: &Session, event: &AclCheck<'_>, denial: Denial) -> Verdict {
-        let configuration = self.configuration.borrow();
-        if denial != Denial::SessionEnding && configuration.public.allow(event.access, event.topic) {
+    fn not_by_own_rights(&self, session: &Session, event: AclCheck<'_>, denial: Denial) -> Verdict {
+        let configuration = self.configuration();
+        if denial != Denial::SessionEnding && configuration.public.allow(event.access(), event.topic()) {
             return Verdict::Allow;
         }
         self.on_denied(&configuration, session, event, denial);
@@ -45,14 +45,14 @@ impl Plugin {
     /// A client that never came to us to authenticate, or the stand-in for the publisher of a retained message.
     #[cold]
     #[inline(never)]
-    fn unknown_client(&self, event: &AclCheck<'_>) -> Verdict {
+    fn unknown_client(&self, event: AclCheck<'_>) -> Verdict {
         let configuration = self.configuration();
-        if configuration.public.allow(event.access, event.topic) {
+        if configuration.public.allow(event.access(), event.topic()) {
             return Verdict::Allow;
         }
         // The broker makes the stand-in on the spot, with nothing but the publisher's id, user name and listener: no real
         // client is without an address.
-        if event.access == Access::Publish && event.client.address().is_none() && self.publisher_may(event) {
+        if event.access() == Access::Publish && event.client().address().is_none() && self.publisher_may(event) {
             return Verdict::Allow;
         }
         match configuration.other_clients {
@@ -62,18 +62,18 @@ impl Plugin {
     }
 
     /// Whether the newest token of a retained message's publisher is valid and allows the topic.
-    fn publisher_may(&self, event: &AclCheck<'_>) -> bool {
-        let (Some(id), Some(user_name)) = (event.client.id(), event.client.user_name()) else { return false };
-        self.publishers.borrow().may_publish(id, user_name, event.topic, clock::now())
+    fn publisher_may(&self, event: AclCheck<'_>) -> bool {
+        let (Some(id), Some(user_name)) = (event.client().id(), event.client().user_name()) else { return false };
+        self.publishers.borrow().may_publish(id, user_name, event.topic(), clock::now())
     }
 
     /// What follows a denial: a line in the log, and where MQTT has no other way to tell the client, its disconnection
     /// (RFC 9431 §2.3, §2.4).
-    fn on_denied(&self, configuration: &Configuration, session: &Session, event: &AclCheck<'_>, denial: Denial) {
+    fn on_denied(&self, configuration: &Configuration, session: &Session, event: AclCheck<'_>, denial: Denial) {
         if session.phase.get() != Phase::Connected {
             return;
         }
-        let (what, ends) = match event.access {
+        let (what, ends) = match event.access() {
             Access::Publish => {
                 let told = is_told(session, event);
                 ("publish to", !told && configuration.on_denied_publish == OnDenied::Disconnect)
@@ -89,17 +89,17 @@ impl Plugin {
         };
         if ends {
             session.phase.set(Phase::Ending);
-            self.endings.borrow_mut().push(event.client.key());
+            self.endings.borrow_mut().push(event.client().key());
         }
         // Every subscription that is refused is written down, of messages only the first: they can be many.
-        if event.access == Access::Subscribe || !session.denial_logged.replace(true) {
-            report::denied(&self.broker, &event.client, what, event.topic, denial.code());
+        if event.access() == Access::Subscribe || !session.denial_logged.replace(true) {
+            report::denied(&self.broker, &event.client(), what, event.topic(), denial.code());
         }
     }
 }
 
 /// Whether the client learns of a denial without us: at QoS 1 and 2, MQTT 5 clients do by the acknowledgement.
 #[inline]
-fn is_told(session: &Session, event: &AclCheck<'_>) -> bool {
-    event.access == Access::Publish && event.qos > 0 && session.speaks_mqtt5
+fn is_told(session: &Session, event: AclCheck<'_>) -> bool {
+    event.access() == Access::Publish && event.qos() > 0 && session.speaks_mqtt5
 }

@@ -3,13 +3,16 @@
 
 /// The smallest table.
 const SMALLEST: usize = 16;
+/// How many places there are for each value, at least. A place is a pointer, and an empty one next to each value makes
+/// nearly all look-ups find theirs at once.
+const PLACES_PER_VALUE: usize = 8;
 /// An odd number without pattern: the upper bits of a product with it depend on all bits of the address.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Values by address. No value has the address 0.
 #[derive(Debug)]
 pub(super) struct AddressMap<V> {
-    /// At least twice as many places as values, a power of two of them; an entry is at its home or, where that was taken, in
+    /// A power of two of them, most of them empty; an entry is at its home or, where that was taken, in
     /// one of the places behind it, with none empty in between.
     places: Vec<Option<Box<Entry<V>>>>,
     shift: u32,
@@ -47,7 +50,7 @@ impl<V> AddressMap<V> {
     fn place(&self, address: usize) -> usize {
         let mask = self.places.len().wrapping_sub(1);
         let mut place = self.home(address);
-        // Half of the places are empty, so this ends.
+        // Most of the places are empty, so this ends.
         while let Some(Some(entry)) = self.places.get(place) {
             if entry.address == address {
                 break;
@@ -71,7 +74,7 @@ impl<V> AddressMap<V> {
 
     /// Puts a value in; gives the one that was there.
     pub(super) fn insert(&mut self, address: usize, value: V) -> Option<V> {
-        if (self.len + 1) * 2 > self.places.len() {
+        if (self.len + 1) * PLACES_PER_VALUE > self.places.len() {
             self.grow();
         }
         let place = self.place(address);
