@@ -23,6 +23,9 @@ pub const FILTERS: usize = 4096;
 /// Longest topic filter, in bytes (a UTF-8 string of MQTT 5 §1.5.4).
 pub const FILTER_BYTES: usize = 65_535;
 
+/// Longest PSK identity, in bytes: what OpenSSL 3 hands over.
+pub const PSK_IDENTITY_BYTES: usize = 256;
+
 /// Length of the broker's and of the client's nonce in the challenge, in bytes (RFC 9431 §2.2.4.2.2).
 pub const NONCE_BYTES: usize = 8;
 

@@ -133,6 +133,13 @@ refusals! {
         member: Quoted
     };
 
+    // ---- the TLS handshake -----------------------------------------------------------------------------
+
+    /// The PSK identity is none of those that can name a token: empty, too long, not text, or JSON or CBOR of another form
+    /// (RFC 9431 §2.2.3.2, RFC 9202 §3.3.2).
+    Malformed "psk-identity-malformed" "the PSK identity has none of the forms that name a token" =>
+    PskIdentityMalformed;
+
     // ---- the token's form ------------------------------------------------------------------------------
 
     /// The token is longer than [`limits::TOKEN_BYTES`]; it was not looked at.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::Timestamp;
 use crate::base64url;
-use crate::connect::{AuthenticationData, ChallengeAnswer, Draft00};
+use crate::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIdentity};
 use crate::jose::{Algorithm, Jwk, jws};
 use crate::proof::{ConfirmationKey, Freshness, ProofKey, ReplayCache, draft00_message, verify_draft00};
 use crate::token::fixture::{Fixture, NOW};
@@ -38,6 +38,7 @@ fn encodings() -> Vec<Case> {
         ("draft00-not-json", draft(b"{")),
         ("draft00-member-missing", dated(json!({"access_token": "t"}))),
         ("draft00-member-malformed", dated(json!({"access_token": "t", "mac": 1}))),
+        ("psk-identity-malformed", refused(PskIdentity::parse(b"{}"))),
         ("draft00-member-unknown", dated(json!({"access_token": "t", "mac": "AQ", "x": 1}))),
     ]
 }

@@ -1,5 +1,6 @@
 //! The bytes with which clients bring token and proof: Authentication Data in MQTT 5's CONNECT and AUTH
-//! (RFC 9431 §2.2.4), user name and password in MQTT 3.1.1's CONNECT (§6), and the form of the draft -00.
+//! (RFC 9431 §2.2.4), user name and password in MQTT 3.1.1's CONNECT (§6), and the form of the draft -00. And the
+//! identity with which a client names its token already in the TLS handshake (§2.2.3).
 //!
 //! Everything is read within bounds and without trust in any length field. Nothing is decided here.
 
@@ -8,6 +9,7 @@ mod challenge;
 mod credentials;
 mod draft00;
 mod password;
+mod psk_identity;
 mod username;
 
 pub use authentication_data::{AuthenticationData, TooLong};
@@ -15,6 +17,7 @@ pub use challenge::{ChallengeAnswer, encode_challenge, parse_challenge};
 pub use credentials::Credentials;
 pub use draft00::Draft00;
 pub use password::PasswordBytes;
+pub use psk_identity::PskIdentity;
 pub use username::{encode_username, encode_username_twice};
 
 /// The Authentication Method of this profile (RFC 9431 §2.2.4.2).
