@@ -166,6 +166,7 @@ mod tests {
     use ace_profile::Fingerprint;
     use ace_profile::jose::Jwk;
     use ace_profile::proof::ConfirmationKey;
+    use ace_profile::revocation::TokenHashes;
     use ace_profile::scope::Scope;
     use ace_profile::token::Confirmation;
 
@@ -181,6 +182,7 @@ mod tests {
             confirmation: Confirmation::Key(ConfirmationKey::from_jwk(&jwk).unwrap()),
             scope: Scope::default(),
             fingerprint: Fingerprint::of(subject.as_bytes()),
+            hashes: TokenHashes::of_text(subject),
         })
     }
 

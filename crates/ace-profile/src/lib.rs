@@ -62,6 +62,7 @@ pub mod proof;
 pub mod quoted;
 pub mod random;
 pub mod refusal;
+pub mod revocation;
 pub mod scope;
 pub mod time;
 pub mod token;

@@ -1,6 +1,7 @@
 //! A token that was found good, without the token.
 
 use crate::proof::ConfirmationKey;
+use crate::revocation::TokenHashes;
 use crate::scope::Scope;
 use crate::{Fingerprint, Timestamp};
 
@@ -21,6 +22,8 @@ pub struct ValidatedToken {
     pub scope: Scope,
     /// The trace of the token for the log.
     pub fingerprint: Fingerprint,
+    /// By what a revocation list names it (RFC 9770).
+    pub hashes: TokenHashes,
 }
 
 /// How the holder of a token shows that it is theirs.

@@ -4,6 +4,7 @@ use super::claims::{Claims, UnverifiedClaims};
 use super::{AuthorizationServer, Confirmation, Policy, ValidatedToken, confirmation, key_selection};
 use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
+use crate::revocation::TokenHashes;
 use crate::scope::Scope;
 use crate::{Fingerprint, Quoted, Refusal, Timestamp};
 
@@ -60,6 +61,7 @@ impl Validator {
             confirmation,
             scope,
             fingerprint: Fingerprint::of(token.as_bytes()),
+            hashes: TokenHashes::of_text(token),
         })
     }
 
