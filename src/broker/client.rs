@@ -75,7 +75,8 @@ impl<'a> Client<'a> {
         self.has_text(self.broker.functions.client_username, name)
     }
 
-    /// The network address, without port. The stand-in for the publisher of a retained message has none.
+    /// The network address, without port. The stand-in for the publisher of a retained message has none, nor has a client that
+    /// has not come back since the broker's restart.
     #[must_use]
     pub fn address(&self) -> Option<&'a CStr> {
         self.text(self.broker.functions.client_address)

@@ -1,5 +1,7 @@
 //! `ACL_CHECK`: once per message and subscriber. No lock, no allocation, no waiting on the way to an answer.
 
+use ace_profile::scope::Permission;
+
 use crate::broker::{Access, AclCheck, Verdict, clock};
 use crate::config::{Configuration, OnDenied, OtherClients};
 use crate::plugin::Plugin;
@@ -42,7 +44,8 @@ impl Plugin {
         Verdict::RefuseAccess
     }
 
-    /// A client that never came to us to authenticate, or the stand-in for the publisher of a retained message.
+    /// A client that never came to us to authenticate, or one that is not there: the publisher of a retained message, or a
+    /// client whose session the broker has taken up from before its restart.
     #[cold]
     #[inline(never)]
     fn unknown_client(&self, event: AclCheck<'_>) -> Verdict {
@@ -50,9 +53,7 @@ impl Plugin {
         if configuration.public.allow(event.access(), event.topic()) {
             return Verdict::Allow;
         }
-        // The broker makes the stand-in on the spot, with nothing but the publisher's id, user name and listener: no real
-        // client is without an address.
-        if event.access() == Access::Publish && event.client().address().is_none() && self.publisher_may(event) {
+        if event.client().address().is_none() && self.absent_client_may(event) {
             return Verdict::Allow;
         }
         match configuration.other_clients {
@@ -61,10 +62,18 @@ impl Plugin {
         }
     }
 
-    /// Whether the newest token of a retained message's publisher is valid and allows the topic.
-    fn publisher_may(&self, event: AclCheck<'_>) -> bool {
+    /// Whether the newest token of a client that is not there is valid and allows this. The broker makes a stand-in for the
+    /// publisher of a retained message on the spot, with nothing but its id, user name and listener; of a client whose session it
+    /// has from before a restart, and that may come back, it knows no more, and asks about each message that it would queue: what
+    /// is queued is looked at again, with the client's new token, before it is given it.
+    fn absent_client_may(&self, event: AclCheck<'_>) -> bool {
         let (Some(id), Some(user_name)) = (event.client().id(), event.client().user_name()) else { return false };
-        self.publishers.borrow().may_publish(id, user_name, event.topic(), clock::now())
+        let permission = match event.access() {
+            Access::Publish => Permission::Publish,
+            Access::Receive => Permission::Subscribe,
+            Access::Subscribe | Access::Unsubscribe => return false,
+        };
+        self.publishers.borrow().may(id, user_name, permission, event.topic(), clock::now())
     }
 
     /// What follows a denial: a line in the log, and where MQTT has no other way to tell the client, its disconnection

@@ -1,15 +1,16 @@
 //! The newest token of each client id, for as long as it is valid.
 //!
 //! The broker asks about the publisher of a retained message each time that it would deliver it, long after that client has
-//! gone: the message lives as long as the publisher's token (RFC 9431 §5, rfc9431.md R1, R2). This is what is in memory;
-//! [`state`](crate::state) keeps it across restarts.
+//! gone: the message lives as long as the publisher's token (RFC 9431 §5, rfc9431.md R1, R2). After a restart it also asks
+//! about clients that it has the sessions of, and that have not come back yet, for each message that it would queue (R4). This
+//! is what is in memory; [`state`](crate::state) keeps it across restarts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use ace_profile::Timestamp;
-use ace_profile::scope::Matcher;
+use ace_profile::scope::{Matcher, Permission};
 
 /// How many clients are remembered; beyond that, those whose tokens expire first are forgotten.
 const CLIENTS_MAX: usize = 65_536;
@@ -19,7 +20,7 @@ const CLIENTS_MAX: usize = 65_536;
 pub struct Publisher {
     /// The user name that it had.
     pub user_name: CString,
-    /// What it may publish.
+    /// What it may do.
     pub matcher: Rc<Matcher>,
     /// Until when.
     pub expires: Timestamp,
@@ -55,13 +56,20 @@ impl Publishers {
         self.by_client.insert(client_id.into(), publisher);
     }
 
-    /// Whether the token that a client of this id and user name has last shown is still valid, and allows the topic.
+    /// Whether the token that a client of this id and user name has last shown is still valid, and gives this permission.
     #[must_use]
-    pub fn may_publish(&self, client_id: &CStr, user_name: &CStr, topic: &[u8], now: Timestamp) -> bool {
+    pub fn may(
+        &self,
+        client_id: &CStr,
+        user_name: &CStr,
+        permission: Permission,
+        topic: &[u8],
+        now: Timestamp,
+    ) -> bool {
         self.by_client.get(client_id).is_some_and(|publisher| {
             publisher.user_name.as_c_str() == user_name
                 && now < publisher.expires
-                && publisher.matcher.may_publish(topic)
+                && publisher.matcher.permits(permission, topic)
         })
     }
 
@@ -101,13 +109,14 @@ mod tests {
         let mut publishers = Publishers::default();
         publishers.insert(c"a", publisher(c"user", 10));
         publishers.insert(c"a", publisher(c"user", 20));
-        assert!(publishers.may_publish(c"a", c"user", b"a/b", at(19)));
-        assert!(!publishers.may_publish(c"a", c"user", b"b", at(19)));
-        assert!(!publishers.may_publish(c"a", c"user", b"a/b", at(20)));
-        assert!(!publishers.may_publish(c"a", c"other", b"a/b", at(19)));
-        assert!(!publishers.may_publish(c"b", c"user", b"a/b", at(19)));
+        assert!(publishers.may(c"a", c"user", Permission::Publish, b"a/b", at(19)));
+        assert!(!publishers.may(c"a", c"user", Permission::Publish, b"b", at(19)));
+        assert!(!publishers.may(c"a", c"user", Permission::Publish, b"a/b", at(20)));
+        assert!(!publishers.may(c"a", c"other", Permission::Publish, b"a/b", at(19)));
+        assert!(!publishers.may(c"b", c"user", Permission::Publish, b"a/b", at(19)));
+        assert!(!publishers.may(c"a", c"user", Permission::Subscribe, b"a/b", at(19)));
         publishers.forget_expired(at(10));
-        assert!(publishers.may_publish(c"a", c"user", b"a/b", at(19)));
+        assert!(publishers.may(c"a", c"user", Permission::Publish, b"a/b", at(19)));
         publishers.forget_expired(at(20));
         assert!(publishers.by_client.is_empty() && publishers.by_expiry.is_empty());
     }
@@ -118,7 +127,7 @@ mod tests {
         for (client, expires) in [(c"a", 10), (c"b", 5), (c"c", 20)] {
             publishers.insert(client, publisher(c"user", expires));
         }
-        let known = |client| publishers.may_publish(client, c"user", b"a", Timestamp::EPOCH);
+        let known = |client| publishers.may(client, c"user", Permission::Publish, b"a", Timestamp::EPOCH);
         assert!(known(c"a") && !known(c"b") && known(c"c"));
     }
 }
