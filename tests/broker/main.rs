@@ -16,6 +16,7 @@ mod acl;
 mod afterwards;
 mod attacks;
 mod connecting;
+mod crowd;
 mod discovery;
 mod endurance;
 mod expiry;
@@ -23,6 +24,7 @@ mod extended_master_secret;
 mod harness;
 mod hostile;
 mod interplay;
+mod load;
 mod mqtt311;
 mod operating;
 mod reauthentication;
@@ -39,6 +41,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{cell::RefCell, env, fs};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use support::broker::{log_folder, target_folder};
 use support::brokers::Version;
@@ -47,7 +50,7 @@ use support::{Case, Ctx, Kind, brokers, results, secrets};
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 18] = [
+static CASES: [&[Case]; 20] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -66,6 +69,8 @@ static CASES: [&[Case]; 18] = [
     discovery::CASES,
     wills::CASES,
     extended_master_secret::CASES,
+    load::CASES,
+    crowd::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -89,6 +94,7 @@ fn main() -> ExitCode {
     if arguments.list {
         libtest_mimic::run(&arguments, trials).exit();
     }
+    raise_open_files();
     std::panic::set_hook(Box::new(note_failure));
     prepare_logs();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -108,6 +114,18 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Of how many open files a process may need: a thousand clients of each broker at a time, and a broker has as many.
+const OPEN_FILES: u64 = 8192;
+
+/// Raises the limit of open files as far as it is needed and may be raised, for this process and the brokers that it starts.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let enough = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < enough) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(enough), ..limit }).expect("more open files");
+    }
 }
 
 /// The brokers and the plugin to test.

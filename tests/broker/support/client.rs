@@ -315,6 +315,21 @@ impl Client {
         packet.publish(self.protocol)
     }
 
+    /// The next message delivered, acknowledged if it was sent at QoS 1: the broker may send more, and need not send this one
+    /// again.
+    pub fn message_acknowledged(&mut self) -> Publish {
+        let packet = self.expect(kind::PUBLISH);
+        self.acknowledge(&packet);
+        packet.publish(self.protocol)
+    }
+
+    /// Acknowledges a message that was sent at QoS 1.
+    pub fn acknowledge(&mut self, message: &Packet) {
+        if let Some(identifier) = message.message_identifier() {
+            self.send(&packet::puback(identifier));
+        }
+    }
+
     /// Waits until the broker has worked through all that this client sent.
     pub fn ping(&mut self) {
         self.send(&packet::PINGREQ);

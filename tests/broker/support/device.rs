@@ -81,6 +81,11 @@ impl Attempt {
         nonce
     }
 
+    /// Whether the broker has a session of this client's from before.
+    pub fn session_present(&self) -> bool {
+        matches!(&self.reply, Reply::Connack(connack) if connack.body[0] & 1 == 1)
+    }
+
     /// It was let in.
     pub fn accepted(self) -> Client {
         match &self.reply {
@@ -194,7 +199,13 @@ impl Device {
 
     /// Tries to come in over an open connection.
     pub fn attempt_over(&self, client: Client, way: Way) -> Attempt {
-        let connect = self.connect(&client, way);
+        self.attempt_changed(client, way, |_| ())
+    }
+
+    /// The same with a CONNECT that is changed as the test wants it.
+    pub fn attempt_changed(&self, client: Client, way: Way, change: impl FnOnce(&mut Connect)) -> Attempt {
+        let mut connect = self.connect(&client, way);
+        change(&mut connect);
         let attempt = Attempt::make(client, &connect);
         if way == Way::Challenge && matches!(attempt.reply, Reply::Auth(_)) {
             let answer = self.challenge_answer(&attempt.nonce());

@@ -137,6 +137,12 @@ impl Packet {
         }
     }
 
+    /// The packet identifier of a PUBLISH at QoS 1 or 2.
+    pub fn message_identifier(&self) -> Option<u16> {
+        let at = 2 + usize::from(self.identifier());
+        (self.first & 0x06 != 0).then(|| u16::from_be_bytes([self.body[at], self.body[at + 1]]))
+    }
+
     /// Topic and payload of a PUBLISH.
     pub fn publish(&self, protocol: Protocol) -> Publish {
         let length = usize::from(self.identifier());
@@ -328,6 +334,11 @@ pub fn publish_aliased(topic: &str, alias: u16, payload: &[u8], identifier: u16)
     let alias = [&[property::TOPIC_ALIAS][..], &alias.to_be_bytes()].concat();
     let body = [&binary(topic.as_bytes())[..], &identifier.to_be_bytes(), &properties(&alias), payload].concat();
     packet(0x32, &body)
+}
+
+/// A PUBACK.
+pub fn puback(identifier: u16) -> Vec<u8> {
+    packet(0x40, &identifier.to_be_bytes())
 }
 
 /// A PUBREL.
