@@ -19,6 +19,7 @@ cases! {
     Accept "A4" a4_the_other_filters_of_the_packet_are_subscribed;
     Refuse "A4" a4_refused_filter_gets_0x87;
     Refuse "A4" a4_refused_filter_gets_0x80_on_mqtt311;
+    Pin "A6" a6_refusals_are_0x87_whether_the_topic_is_in_use_or_not;
 }
 
 const V311: Way = Way::UserName(Protocol::V311);
@@ -199,4 +200,20 @@ fn a4_refused_filter_gets_0x80_on_mqtt311(ctx: &Ctx) {
     assert_eq!(client.subscribe(&["secret"]), [0x80]);
     assert_eq!(publisher.publish1("secret", b""), 0);
     assert!(client.messages_so_far().is_empty());
+}
+
+/// The broker puts 0x87 into every acknowledgement of what a plugin denies. At least it says nothing of the topic.
+fn a6_refusals_are_0x87_whether_the_topic_is_in_use_or_not(ctx: &Ctx) {
+    let broker = Setup::new().start(ctx);
+    let mut witness = witness(&broker);
+    assert_eq!(witness.publish_retained("secret/in-use", b"kept"), 0);
+    for way in [Way::Challenge, Way::UserName(Protocol::V5)] {
+        let mut client = broker.device("sensor").enter(&broker, way);
+        for topic in ["secret/in-use", "secret/not-in-use"] {
+            assert_eq!(client.subscribe(&[topic]), [0x87], "{topic}");
+            assert_eq!(client.publish1(topic, b""), 0x87, "{topic}");
+            assert_eq!(client.publish2(topic, b""), 0x87, "{topic}");
+        }
+        assert!(client.messages_so_far().is_empty());
+    }
 }

@@ -16,7 +16,7 @@ pub enum Verdict {
     /// The stock broker cannot do all of it, as declared; tests pin down what happens instead. Holds the footnotes,
     /// which are numbers of deviations, counted from one.
     Deviates(Vec<usize>),
-    /// No accepting or no refusing test has run.
+    /// No accepting or no refusing test has run; and not only tests of a declared deviation.
     Unproved,
     /// Tests have failed. Holds their names.
     Failed(Vec<String>),
@@ -96,8 +96,12 @@ impl Table {
     pub fn verdict(&self, requirement: &str, release: &'static str) -> Verdict {
         let key = (requirement.to_owned(), release);
         let cell = self.cell(&key);
+        // What the stock broker lets no plugin do has nothing to accept or to refuse.
+        let is_beyond_plugins = cell.accepting == 0 && cell.refusing == 0 && cell.pinning > 0;
         if !cell.failed.is_empty() {
             Verdict::Failed(cell.failed)
+        } else if let Some(footnotes) = self.deviations.get(&key).filter(|_| is_beyond_plugins) {
+            Verdict::Deviates(footnotes.clone())
         } else if cell.accepting == 0 || cell.refusing == 0 {
             Verdict::Unproved
         } else if let Some(footnotes) = self.deviations.get(&key) {
@@ -265,6 +269,23 @@ mod tests {
         assert!(table.complaints(true).is_empty());
         let table = Table::new(&declared(&[]), &outcomes, &[broker("2.0.11")]);
         assert!(table.complaints(true).iter().any(|complaint| complaint.contains("none is declared")));
+    }
+
+    #[test]
+    fn what_no_plugin_can_do_is_pinned_and_declared_and_no_more() {
+        let pinned = [outcome(Kind::Pin, "2.0.11", End::Passed)];
+        let table = Table::new(&declared(&["2.0.11"]), &pinned, &[broker("2.0.11")]);
+        assert_eq!(table.verdict("C1", "2.0.11"), Verdict::Deviates(vec![1]));
+        assert!(table.complaints(true).is_empty());
+        // Not where no deviation is declared, nor beside one of two sides.
+        let table = Table::new(&declared(&["2.1"]), &pinned, &[broker("2.0.11")]);
+        assert_eq!(table.verdict("C1", "2.0.11"), Verdict::Unproved);
+        let half = [pinned[0].clone(), outcome(Kind::Accept, "2.0.11", End::Passed)];
+        let table = Table::new(&declared(&["2.0.11"]), &half, &[broker("2.0.11")]);
+        assert_eq!(table.verdict("C1", "2.0.11"), Verdict::Unproved);
+        let failed = [outcome(Kind::Pin, "2.0.11", End::Failed)];
+        let table = Table::new(&declared(&["2.0.11"]), &failed, &[broker("2.0.11")]);
+        assert!(matches!(table.verdict("C1", "2.0.11"), Verdict::Failed(_)));
     }
 
     #[test]
