@@ -65,6 +65,18 @@ struct mosquitto *client_of_id(const char *id)
 	return NULL;
 }
 
+struct mosquitto *client_or_session_of_id(const char *id)
+{
+	struct mosquitto *client = client_of_id(id);
+
+	for (size_t number = 0; client == NULL && number < CLIENTS_MAX; number++) {
+		if (clients[number].persistent && clients[number].id != NULL && strcmp(clients[number].id, id) == 0) {
+			client = &clients[number];
+		}
+	}
+	return client;
+}
+
 void event_begins(const struct mosquitto *client)
 {
 	REQUIRE(depth < DEPTH_MAX, "events within events without end");
@@ -111,6 +123,7 @@ static bool is_event(int event)
 	case ACE_EVT_DISCONNECT:
 		return event != behaviour.refused_event;
 	case ACE_EVT_CLIENT_OFFLINE:
+	case ACE_EVT_PERSIST_WILL_ADD:
 		return broker_is_2_1 && event != behaviour.refused_event;
 	default:
 		return false;

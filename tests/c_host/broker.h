@@ -37,7 +37,7 @@ struct mosquitto {
 	int kicks;
 };
 
-enum { CLIENTS_MAX = 512 };
+enum { CLIENTS_MAX = 1024 };
 
 /* The client with this number. The address stays the same over the process. */
 struct mosquitto *client_at(size_t number);
@@ -91,6 +91,8 @@ int event_depth(void);
 
 /* Finds a connected client; null if there is none. */
 struct mosquitto *client_of_id(const char *id);
+/* The same, or one whose session has outlived its connection. */
+struct mosquitto *client_or_session_of_id(const char *id);
 
 /* The log since log_clear. */
 bool log_has(const char *text);

@@ -14,7 +14,7 @@ struct mosquitto *mosquitto_client(const char *id)
 {
 	REQUIRE(event_depth() > 0, "%s outside of any event", __func__);
 	REQUIRE(id != NULL, "a client without an id is looked for");
-	return client_of_id(id);
+	return client_or_session_of_id(id);
 }
 
 int mosquitto_plugin_set_info(void *plugin, const char *name, const char *version)

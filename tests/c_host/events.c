@@ -146,6 +146,26 @@ void disconnect(struct mosquitto *client, int reason)
 	client->connected = false;
 }
 
+void will_set(struct plugin *plugin, const char *id, const char *topic)
+{
+	struct ace_evt_persist_will_msg event = {0}, before;
+	char *id_copy = copy_text(id), *topic_copy = copy_text(topic), *payload = copy_text("gone");
+
+	event.clientid = id_copy;
+	event.topic = topic_copy;
+	event.payload = payload;
+	event.payloadlen = 4;
+	memcpy(&before, &event, sizeof(event));
+	/* The broker names the client, and the plugin may ask about the one that has the name. */
+	REQUIRE_CODE(ACE_ERR_SUCCESS,
+	             raise_event(plugin, ACE_EVT_PERSIST_WILL_ADD, client_or_session_of_id(id), &event));
+	REQUIRE(memcmp(&before, &event, sizeof(event)) == 0, "the event was changed");
+	REQUIRE(strcmp(id_copy, id) == 0 && strcmp(topic_copy, topic) == 0, "id or topic was changed");
+	free(id_copy);
+	free(topic_copy);
+	free(payload);
+}
+
 void tick(struct plugin *plugin)
 {
 	struct ace_evt_tick event = {0};

@@ -28,6 +28,8 @@ int auth_start(struct mosquitto *client, const char *method, const void *data, s
 int auth_continue(struct mosquitto *client, const void *data, size_t bytes, struct answer *answer);
 /* The connection has ended; the client keeps its texts, as Mosquitto's do until they are freed. */
 void disconnect(struct mosquitto *client, int reason);
+/* The client of this id, if there is one, has a Will for this topic; 2.1 only. */
+void will_set(struct plugin *plugin, const char *id, const char *topic);
 void tick(struct plugin *plugin);
 /* With this configuration file of the folder; null for no options at all. */
 void reload(struct plugin *plugin, const char *config);

@@ -136,6 +136,18 @@ void loading_refused_events(void)
 		REQUIRE_CODE(ACE_ERR_SUCCESS, plugin_init(plugin, options, 1));
 		plugin_unload(plugin);
 	}
+	/* The plugin can do without these; that there are no Wills, as with a broker that has persistence, it says. */
+	for (int optional = ACE_EVT_CLIENT_OFFLINE; optional <= ACE_EVT_PERSIST_WILL_ADD; optional++) {
+		struct plugin *plugin = plugin_open();
+		const bool told = broker_is_2_1 && optional == ACE_EVT_PERSIST_WILL_ADD;
+
+		log_clear();
+		behaviour.refused_event = optional;
+		REQUIRE_CODE(ACE_ERR_SUCCESS, plugin_init(plugin, options, 1));
+		REQUIRE(log_has("does not tell of Wills") == told, "event %d", optional);
+		plugin_unload(plugin);
+		behaviour.refused_event = 0;
+	}
 	options_free(options, 1);
 	free(path);
 }

@@ -55,6 +55,9 @@ static const struct scenario everywhere[] = {
 	SCENARIO(operating_cleanup_in_the_middle),
 	SCENARIO(operating_state),
 	SCENARIO(operating_state_damaged),
+	SCENARIO(wills_told_of),
+	SCENARIO(wills_of_other_kinds),
+	SCENARIO(crowd_through_reload_and_unload),
 };
 
 static const struct scenario with_tls[] = {

@@ -36,6 +36,13 @@ void endings_kick_finds_nobody(void);
 void endings_overtaken(void);
 void endings_many_at_once(void);
 
+/* wills.c */
+void wills_told_of(void);
+void wills_of_other_kinds(void);
+
+/* crowd.c */
+void crowd_through_reload_and_unload(void);
+
 /* operating.c */
 void operating_reloads(void);
 void operating_instances(void);
