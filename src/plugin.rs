@@ -71,10 +71,17 @@ impl Plugin {
     /// Takes up what was known before the restart.
     fn open_state(&mut self) -> Result<(), String> {
         let Some(folder) = self.configuration().state_dir.clone() else { return Ok(()) };
-        let Opened { state, records, complaint } =
+        let Opened { state, records, complaint, missing } =
             State::open(&folder).map_err(|error| format!("state_dir: {error}"))?;
         if let Some(complaint) = complaint {
             self.broker.log(Level::Warning, &format!("ace: {complaint}"));
+        }
+        if let Some(file) = missing {
+            let file = file.display();
+            self.broker.log(
+                Level::Notice,
+                &format!("ace: {file}: there is no such file yet; publishers from before this start count as expired"),
+            );
         }
         let (mut matchers, mut publishers) = (self.matchers.borrow_mut(), self.publishers.borrow_mut());
         for record in records {

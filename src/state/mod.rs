@@ -46,6 +46,8 @@ pub struct Opened {
     pub records: Vec<Record>,
     /// Why nothing is known, if there was something and it could not be read: for the log.
     pub complaint: Option<String>,
+    /// The file, if there was none: the folder is new, or somebody has removed it.
+    pub missing: Option<PathBuf>,
 }
 
 thread_local! {
@@ -63,14 +65,14 @@ impl State {
         let error = |reason| StateError { folder: folder.into(), reason };
         let folder = fs::canonicalize(folder).map_err(error)?;
         let file = folder.join(FILE);
-        let (records, complaint) = match record::read(&file) {
-            Ok(records) => (records, None),
-            Err(FileError::Missing) => (Vec::new(), None),
-            Err(reason) => (Vec::new(), Some(format!("{}: {reason}; it is not used", file.display()))),
+        let (records, complaint, missing) = match record::read(&file) {
+            Ok(records) => (records, None, None),
+            Err(FileError::Missing) => (Vec::new(), None, Some(file)),
+            Err(reason) => (Vec::new(), Some(format!("{}: {reason}; it is not used", file.display())), None),
         };
         let known = OPEN.with(|open| open.borrow().get(&folder).and_then(Weak::upgrade));
         if let Some(state) = known {
-            return Ok(Opened { state, records, complaint });
+            return Ok(Opened { state, records, complaint, missing });
         }
         // To find out now, not at the first client.
         let probe = folder.join(writer::TEMPORARY);
@@ -79,7 +81,7 @@ impl State {
         let writer = Writer::start(folder.clone(), FILE, records.clone()).map_err(error)?;
         let state = Rc::new(Self { folder: folder.clone(), writer });
         OPEN.with(|open| open.borrow_mut().insert(folder, Rc::downgrade(&state)));
-        Ok(Opened { state, records, complaint })
+        Ok(Opened { state, records, complaint, missing })
     }
 
     /// Hands a record over. Never waits: where the writer does not keep up, the record is lost, and after a restart its
@@ -124,12 +126,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let opened = State::open(folder.path()).unwrap();
         assert!(opened.records.is_empty() && opened.complaint.is_none());
+        assert!(opened.missing.is_some_and(|file| file.ends_with("publishers.json")));
         opened.state.remember(record("a", FAR));
         opened.state.remember(record("b", FAR));
         opened.state.remember(record("a", FAR + 1));
         opened.state.remember(record("expired", 1));
-        drop(opened);
-        let mut records = State::open(folder.path()).unwrap().records;
+        drop(opened.state);
+        let opened = State::open(folder.path()).unwrap();
+        assert!(opened.missing.is_none());
+        let mut records = opened.records;
         records.sort_by(|one, other| one.client_id.cmp(&other.client_id));
         assert_eq!(records, [record("a", FAR + 1), record("b", FAR)]);
     }

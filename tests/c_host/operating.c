@@ -203,6 +203,16 @@ void operating_state_damaged(void)
 	static const char *const contents[] = {"", "{", "[]", "\xff\xfe", "{\"version\":99,\"publishers\":[]}",
 	                                       "{\"version\":1,\"publishers\":[{}]}"};
 
+	/* None at all, as on the first start. */
+	{
+		char *path = plugin_file(STATE_FILE);
+
+		REQUIRE(unlink(path) == 0, "%s stays", path);
+		free(path);
+		plugin_unload(plugin_load("state.toml"));
+		REQUIRE(log_has("publishers.json: there is no such file yet"), "the log does not tell that it is missing");
+		log_clear();
+	}
 	for (size_t number = 0; number < sizeof(contents) / sizeof(contents[0]); number++) {
 		struct plugin *plugin;
 
