@@ -1,4 +1,4 @@
-//! The newest token of each client id, for as long as it is valid.
+//! The newest token of each client id and user name, for as long as it is valid.
 //!
 //! The broker asks about the publisher of a retained message each time that it would deliver it, long after that client has
 //! gone: the message lives as long as the publisher's token (RFC 9431 §5, rfc9431.md R1, R2). After a restart it also asks
@@ -12,8 +12,8 @@ use std::rc::Rc;
 use ace_profile::Timestamp;
 use ace_profile::scope::{Matcher, Permission};
 
-/// How many clients are remembered; beyond that, those whose tokens expire first are forgotten.
-const CLIENTS_MAX: usize = 65_536;
+/// How many publishers are remembered; beyond that, those whose tokens expire first are forgotten.
+const PUBLISHERS_MAX: usize = 65_536;
 
 /// What a client has last shown.
 #[derive(Debug)]
@@ -29,14 +29,15 @@ pub struct Publisher {
 /// All of them.
 #[derive(Debug)]
 pub struct Publishers {
-    by_client: HashMap<Box<CStr>, Publisher>,
-    by_expiry: BTreeSet<(Timestamp, Box<CStr>)>,
+    /// Of one client id there may be several: somebody else's connection under it takes nothing from the one before.
+    by_client: HashMap<Box<CStr>, Vec<Publisher>>,
+    by_expiry: BTreeSet<(Timestamp, Box<CStr>, CString)>,
     most: usize,
 }
 
 impl Default for Publishers {
     fn default() -> Self {
-        Self::with_most(CLIENTS_MAX)
+        Self::with_most(PUBLISHERS_MAX)
     }
 }
 
@@ -47,13 +48,14 @@ impl Publishers {
 
     /// Notes a client's newest token.
     pub fn insert(&mut self, client_id: &CStr, publisher: Publisher) {
-        self.remove(client_id);
-        while self.by_client.len() >= self.most {
-            let Some((_, soonest)) = self.by_expiry.pop_first() else { break };
-            self.by_client.remove(&soonest);
+        self.remove(client_id, &publisher.user_name);
+        while self.by_expiry.len() >= self.most {
+            if !self.remove_soonest() {
+                break;
+            }
         }
-        self.by_expiry.insert((publisher.expires, client_id.into()));
-        self.by_client.insert(client_id.into(), publisher);
+        self.by_expiry.insert((publisher.expires, client_id.into(), publisher.user_name.clone()));
+        self.by_client.entry(client_id.into()).or_default().push(publisher);
     }
 
     /// Whether the token that a client of this id and user name has last shown is still valid, and gives this permission.
@@ -66,7 +68,7 @@ impl Publishers {
         topic: &[u8],
         now: Timestamp,
     ) -> bool {
-        self.by_client.get(client_id).is_some_and(|publisher| {
+        self.by_client.get(client_id).into_iter().flatten().any(|publisher| {
             publisher.user_name.as_c_str() == user_name
                 && now < publisher.expires
                 && publisher.matcher.permits(permission, topic)
@@ -75,16 +77,26 @@ impl Publishers {
 
     /// Forgets those whose tokens have expired.
     pub fn forget_expired(&mut self, now: Timestamp) {
-        while self.by_expiry.first().is_some_and(|(expires, _)| *expires <= now) {
-            if let Some((_, client)) = self.by_expiry.pop_first() {
-                self.by_client.remove(&client);
-            }
+        while self.by_expiry.first().is_some_and(|(expires, ..)| *expires <= now) {
+            self.remove_soonest();
         }
     }
 
-    fn remove(&mut self, client_id: &CStr) {
-        if let Some((client_id, publisher)) = self.by_client.remove_entry(client_id) {
-            self.by_expiry.remove(&(publisher.expires, client_id));
+    /// Forgets the one whose token expires first; `false` if there is none.
+    fn remove_soonest(&mut self) -> bool {
+        let Some((_, client_id, user_name)) = self.by_expiry.first().cloned() else { return false };
+        self.remove(&client_id, &user_name);
+        true
+    }
+
+    fn remove(&mut self, client_id: &CStr, user_name: &CStr) {
+        let Some(publishers) = self.by_client.get_mut(client_id) else { return };
+        if let Some(at) = publishers.iter().position(|publisher| publisher.user_name.as_c_str() == user_name) {
+            let publisher = publishers.swap_remove(at);
+            self.by_expiry.remove(&(publisher.expires, client_id.into(), publisher.user_name));
+        }
+        if publishers.is_empty() {
+            self.by_client.remove(client_id);
         }
     }
 }
@@ -118,6 +130,21 @@ mod tests {
         publishers.forget_expired(at(10));
         assert!(publishers.may(c"a", c"user", Permission::Publish, b"a/b", at(19)));
         publishers.forget_expired(at(20));
+        assert!(publishers.by_client.is_empty() && publishers.by_expiry.is_empty());
+    }
+
+    #[test]
+    fn of_one_client_id_each_user_has_its_own() {
+        let at = Timestamp::from_unix_seconds;
+        let mut publishers = Publishers::default();
+        publishers.insert(c"a", publisher(c"user", 10));
+        publishers.insert(c"a", publisher(c"other", 20));
+        publishers.insert(c"a", publisher(c"other", 30));
+        let may = |publishers: &Publishers, user, now| publishers.may(c"a", user, Permission::Publish, b"a/b", at(now));
+        assert!(may(&publishers, c"user", 9) && may(&publishers, c"other", 9));
+        publishers.forget_expired(at(10));
+        assert!(!may(&publishers, c"user", 9) && may(&publishers, c"other", 29));
+        publishers.forget_expired(at(30));
         assert!(publishers.by_client.is_empty() && publishers.by_expiry.is_empty());
     }
 

@@ -140,6 +140,16 @@ mod tests {
     }
 
     #[test]
+    fn one_client_id_may_have_been_several_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap().state;
+        state.remember(record("a", FAR));
+        state.remember(Record { user_name: "other".into(), ..record("a", FAR + 1) });
+        drop(state);
+        assert_eq!(State::open(folder.path()).unwrap().records.len(), 2);
+    }
+
+    #[test]
     fn two_plugins_share_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (State::open(folder.path()).unwrap(), State::open(folder.path()).unwrap());

@@ -18,8 +18,8 @@ use super::record::{self, FILE_BYTES_MAX, Record};
 pub(super) const TEMPORARY: &str = "publishers.json.new";
 /// How many records may wait for the writer.
 const QUEUE: usize = 4096;
-/// How many clients are kept; those whose tokens end first go first.
-const CLIENTS_MAX: usize = 65_536;
+/// How many publishers are kept; those whose tokens end first go first.
+const PUBLISHERS_MAX: usize = 65_536;
 /// The least time between two writes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,7 +37,7 @@ impl Writer {
     pub(super) fn start(folder: PathBuf, file: &'static str, known: Vec<Record>) -> io::Result<Self> {
         let (records, incoming) = mpsc::sync_channel(QUEUE);
         let (complain, complaints) = mpsc::sync_channel(1);
-        let known = known.into_iter().map(|record| (record.client_id.clone(), record)).collect();
+        let known = known.into_iter().map(|record| (owner(&record), record)).collect();
         let book = Book { folder, file, known, complain: complain.clone() };
         let thread = thread::Builder::new().name("ace-state".into()).spawn(move || book.keep(&incoming))?;
         Ok(Self { records: Some(records), complaints, complain, thread: Some(thread) })
@@ -65,11 +65,18 @@ impl Drop for Writer {
     }
 }
 
+/// Whose a record is: the client id, and the user name.
+type Owner = (String, String);
+
+fn owner(record: &Record) -> Owner {
+    (record.client_id.clone(), record.user_name.clone())
+}
+
 /// What the thread has.
 struct Book {
     folder: PathBuf,
     file: &'static str,
-    known: HashMap<String, Record>,
+    known: HashMap<Owner, Record>,
     complain: SyncSender<String>,
 }
 
@@ -96,15 +103,14 @@ impl Book {
     }
 
     fn note(&mut self, record: Record) {
-        self.known.insert(record.client_id.clone(), record);
+        self.known.insert(owner(&record), record);
     }
 
     fn write(&mut self) -> io::Result<()> {
         let now = Timestamp::from_system_time(SystemTime::now());
         self.known.retain(|_, record| record.expires > now);
-        while self.known.len() > CLIENTS_MAX {
-            let soonest =
-                self.known.values().min_by_key(|record| record.expires).map(|record| record.client_id.clone());
+        while self.known.len() > PUBLISHERS_MAX {
+            let soonest = self.known.values().min_by_key(|record| record.expires).map(owner);
             let Some(soonest) = soonest else { break };
             self.known.remove(&soonest);
         }
