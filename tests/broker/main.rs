@@ -25,10 +25,12 @@ mod harness;
 mod held;
 mod hostile;
 mod interplay;
+mod late_wills;
 mod load;
 mod mqtt311;
 mod operating;
 mod reauthentication;
+mod restarts;
 mod scopes;
 mod support;
 mod tokens;
@@ -51,7 +53,7 @@ use support::{Case, Ctx, Kind, brokers, results, secrets};
 /// Tests mostly wait for brokers: a few more threads than cores.
 const THREADS: usize = 4;
 
-static CASES: [&[Case]; 21] = [
+static CASES: [&[Case]; 23] = [
     harness::CASES,
     connecting::CASES,
     mqtt311::CASES,
@@ -73,6 +75,8 @@ static CASES: [&[Case]; 21] = [
     load::CASES,
     crowd::CASES,
     held::CASES,
+    late_wills::CASES,
+    restarts::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 

@@ -26,7 +26,7 @@ cases! {
     Refuse "R3" r3_will_is_judged_by_the_newest_token_of_its_session;
 }
 
-const WAYS: [Way; 4] = [Way::Exporter, Way::Challenge, Way::UserName(Protocol::V311), Way::Draft00(Protocol::V5)];
+pub const WAYS: [Way; 4] = [Way::Exporter, Way::Challenge, Way::UserName(Protocol::V311), Way::Draft00(Protocol::V5)];
 
 fn tells_of_wills(ctx: &Ctx) -> bool {
     !ctx.version.number.starts_with("2.0.")
@@ -38,14 +38,14 @@ fn strict() -> Setup {
 }
 
 /// Somebody who is sent everything.
-fn witness(broker: &Broker) -> Client {
+pub fn witness(broker: &Broker) -> Client {
     let mut witness = broker.device_scoped("witness", &[("#", &["pub", "sub"])]).enter(broker, Way::Challenge);
     assert_eq!(witness.subscribe(&["#"]), [0]);
     witness
 }
 
 /// Comes in with a Will for this topic, the CONNECT changed as the test wants it.
-fn with_will(broker: &Broker, device: &Device, way: Way, topic: &str, change: impl FnOnce(&mut Connect)) -> Client {
+pub fn with_will(broker: &Broker, device: &Device, way: Way, topic: &str, change: impl FnOnce(&mut Connect)) -> Client {
     let client = broker.open();
     let mut connect = device.connect(&client, way);
     connect.will = Some(Will { topic: topic.to_owned(), payload: b"gone".to_vec() });
@@ -60,13 +60,13 @@ fn with_will(broker: &Broker, device: &Device, way: Way, topic: &str, change: im
 
 /// Leaves in disorder, and waits until the broker has let go of the connection: by then the Will has been judged, unless it
 /// has a delay.
-fn break_off(mut client: Client) {
+pub fn break_off(mut client: Client) {
     // No packet of MQTT begins so.
     client.send(&[0, 0]);
     client.expect_close();
 }
 
-fn topics(witness: &mut Client) -> Vec<String> {
+pub fn topics(witness: &mut Client) -> Vec<String> {
     witness.messages_so_far().into_iter().map(|message| message.topic).collect()
 }
 
@@ -101,7 +101,7 @@ fn c7_will_for_a_public_topic_is_accepted_and_sent(ctx: &Ctx) {
 }
 
 /// Stays as long as it is let, then breaks off.
-fn end(ctx: &Ctx, mut client: Client) {
+pub fn end(ctx: &Ctx, mut client: Client) {
     if tells_of_wills(ctx) {
         client.expect_not_authorized();
     } else {
@@ -201,7 +201,7 @@ fn retained(broker: &Broker, topic: &str) -> Vec<String> {
     topics(&mut client)
 }
 
-fn retain(connect: &mut Connect) {
+pub fn retain(connect: &mut Connect) {
     connect.will_retain = true;
 }
 
@@ -236,7 +236,7 @@ fn r3_retained_will_outside_the_scope_is_not_kept(ctx: &Ctx) {
 }
 
 /// A Will that waits this many seconds, of a session that waits longer.
-fn delayed(seconds: u32) -> impl Fn(&mut Connect) {
+pub fn delayed(seconds: u32) -> impl Fn(&mut Connect) {
     move |connect| {
         connect.clean_start = false;
         connect.session_expiry = Some(300);
@@ -245,7 +245,7 @@ fn delayed(seconds: u32) -> impl Fn(&mut Connect) {
 }
 
 /// The first Will that comes is one that has been waiting as long as any: those that were to come have come.
-fn expect_only_the_control(broker: &Broker, witness: &mut Client) {
+pub fn expect_only_the_control(broker: &Broker, witness: &mut Client) {
     let control = broker.device("control");
     break_off(with_will(broker, &control, Way::Challenge, "dev/control", delayed(1)));
     assert_eq!(witness.message().topic, "dev/control");
