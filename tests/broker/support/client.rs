@@ -346,19 +346,24 @@ impl Client {
         messages.iter().map(|packet| packet.publish(protocol)).collect()
     }
 
-    /// Subscribes to `topic`, publishes to it and receives just that.
+    /// Subscribes to `topic`, publishes to it and receives just that. What else comes meanwhile is put aside.
     pub fn round_trip(&mut self, topic: &str) {
         let granted = self.subscribe(&[topic]);
         assert_eq!(granted, [0], "subscribing to {topic}");
         let payload = random(16);
         assert_eq!(self.publish1(topic, &payload), 0, "publishing to {topic}");
+        let mut others = VecDeque::new();
         loop {
-            let message = self.message();
+            let packet = self.expect(kind::PUBLISH);
+            let message = packet.publish(self.protocol);
             if message.payload == payload {
                 assert_eq!(message.topic, topic);
-                return;
+                break;
             }
+            others.push_back(packet);
         }
+        others.append(&mut self.inbox);
+        self.inbox = others;
     }
 }
 
