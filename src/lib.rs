@@ -8,6 +8,7 @@ pub mod broker;
 pub mod config;
 pub mod events;
 pub mod plugin;
+pub mod remote;
 mod report;
 pub mod session;
 pub mod state;

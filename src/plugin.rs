@@ -7,7 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ace_profile::Timestamp;
 use ace_profile::proof::ReplayCache;
@@ -16,8 +17,9 @@ use ace_profile::scope::Scope;
 use crate::broker::{
     AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, WillSet, clock, tls,
 };
-use crate::config::Configuration;
+use crate::config::{Configuration, RevocationSource};
 use crate::events::Challenges;
+use crate::remote::{Remote, RevocationList};
 use crate::session::{HeldTokens, Matchers, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
 
@@ -39,6 +41,7 @@ pub struct Plugin {
     pub(crate) matchers: RefCell<Matchers>,
     pub(crate) challenges: RefCell<Challenges>,
     pub(crate) replays: RefCell<ReplayCache>,
+    pub(crate) remote: RefCell<Remote>,
     /// Clients to be disconnected at the next occasion.
     pub(crate) endings: RefCell<Vec<ClientKey>>,
     /// Whether the broker has just read its configuration again, and may be asking about clients that are connected.
@@ -50,6 +53,7 @@ pub struct Plugin {
 impl Plugin {
     fn new(broker: Broker, config_file: PathBuf, configuration: Configuration) -> Self {
         let replays = ReplayCache::new(window(&configuration), clock::now());
+        let revocation_lists = revocation_lists(&configuration);
         Self {
             broker,
             config_file: RefCell::new(config_file),
@@ -62,6 +66,7 @@ impl Plugin {
             matchers: RefCell::default(),
             challenges: RefCell::default(),
             replays: RefCell::new(replays),
+            remote: RefCell::new(Remote { revocation_lists, ..Remote::default() }),
             endings: RefCell::default(),
             rechecking: Cell::new(false),
             turn: Cell::new(0),
@@ -90,7 +95,8 @@ impl Plugin {
             let names = (CString::new(record.client_id), CString::new(record.user_name));
             let (Ok(scope), (Ok(client_id), Ok(user_name))) = (scope, names) else { continue };
             let matcher = matchers.compiled(&scope);
-            publishers.insert(&client_id, Publisher { user_name, matcher, expires: record.expires });
+            publishers
+                .insert(&client_id, Publisher { user_name, matcher, expires: record.expires, origin: record.origin });
         }
         drop((matchers, publishers));
         self.state = Some(state);
@@ -133,6 +139,7 @@ impl Handler for Plugin {
                     self.broker.log(Level::Warning, "ace: a new state_dir is used only after a restart");
                 }
                 self.replays.borrow_mut().set_window(window(&configuration), clock::now());
+                self.remote.borrow_mut().replace_revocation_lists(revocation_lists(&configuration));
                 self.has_public_topics.set(!configuration.public.matcher.is_empty());
                 *self.configuration.borrow_mut() = Rc::new(configuration);
                 self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
@@ -191,6 +198,15 @@ fn window(configuration: &Configuration) -> Duration {
     configuration.draft00.window.unwrap_or_default()
 }
 
+/// The lists that the configuration names.
+fn revocation_lists(configuration: &Configuration) -> Vec<RevocationList> {
+    let sources = configuration.revocation_lists.iter();
+    let list = |source: &RevocationSource| {
+        RevocationList::new(source.issuer.clone(), Arc::clone(&source.endpoint), source.interval, Instant::now())
+    };
+    sources.map(list).collect()
+}
+
 /// How long a client may take to answer a challenge.
 pub(crate) const CHALLENGE_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -226,6 +242,7 @@ impl Plugin {
             user_name: user_name.clone(),
             identity: None,
             fingerprint: ace_profile::Fingerprint::of(b""),
+            origin: crate::session::Origin::for_test(),
         };
         let session = Session {
             client_id: client.id().into(),

@@ -63,6 +63,9 @@ pub(crate) enum Reason {
     /// The token's subject cannot be the client's user name.
     #[error("the token's subject cannot be used as a user name")]
     UserName,
+    /// The token's server has revoked it.
+    #[error("the token has been revoked")]
+    Revoked,
     /// No memory or no randomness.
     #[error("the broker's machine has no memory or no randomness left")]
     Resources,
@@ -93,6 +96,7 @@ impl Reason {
             Self::NoToken => "token-missing",
             Self::NoClientId => "client-id-missing",
             Self::UserName => "user-name-unusable",
+            Self::Revoked => "token-revoked",
             Self::Resources => "resources",
         }
     }

@@ -40,6 +40,37 @@ pub(super) struct AuthorizationServer {
     pub(super) as_hint: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) introspection: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    pub(super) revocation_list: Option<RevocationList>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RevocationList {
+    pub(super) url: Spanned<String>,
+    #[serde(default = "thirty_seconds")]
+    pub(super) interval: Spanned<WrittenDuration>,
+    #[serde(default = "five_seconds")]
+    pub(super) timeout: Spanned<WrittenDuration>,
+    #[serde(default)]
+    pub(super) client_id: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) client_secret_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) ca_file: Option<Spanned<PathBuf>>,
+}
+
+/// A default: it has no place in the file.
+fn seconds(seconds: u64) -> Spanned<WrittenDuration> {
+    Spanned::new(0..0, WrittenDuration(std::time::Duration::from_secs(seconds)))
+}
+
+fn five_seconds() -> Spanned<WrittenDuration> {
+    seconds(5)
+}
+
+fn thirty_seconds() -> Spanned<WrittenDuration> {
+    seconds(30)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,7 +98,6 @@ pub(super) struct Tokens {
 
 impl Default for Tokens {
     fn default() -> Self {
-        let seconds = |seconds| Spanned::new(0..0, WrittenDuration(std::time::Duration::from_secs(seconds)));
         Self {
             leeway: seconds(5),
             allow_bearer: false,

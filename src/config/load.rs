@@ -23,8 +23,8 @@ const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 const TOLERANCE_MAX: Duration = Duration::from_secs(600);
 
 /// A file being read: for errors that name the place.
-struct Source<'a> {
-    path: &'a Path,
+pub(super) struct Source<'a> {
+    pub(super) path: &'a Path,
     text: &'a str,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn load(path: &Path) -> Result<Configuration, ConfigError> {
 }
 
 impl Source<'_> {
-    fn error(&self, span: Range<usize>, reason: impl std::fmt::Display) -> ConfigError {
+    pub(super) fn error(&self, span: Range<usize>, reason: impl std::fmt::Display) -> ConfigError {
         ConfigError::at(self.path, self.text, span.start, reason)
     }
 
@@ -62,6 +62,7 @@ impl Source<'_> {
             ));
         }
         let as_hints = self.as_hints(&authorization_server, audience.first().map_or("", String::as_str))?;
+        let revocation_lists = self.revocation_lists(&authorization_server)?;
         let servers = self.servers(authorization_server)?;
         if let Some(topic) = &mqtt.authz_info_topic
             && !topic.get_ref().is_empty()
@@ -85,6 +86,7 @@ impl Source<'_> {
             on_denied_delivery: mqtt.on_denied_delivery,
             other_clients: mqtt.other_clients,
             as_hints,
+            revocation_lists,
             draft00: Draft00 { enabled: tokens.draft00, window: (!window.is_zero()).then_some(window) },
         })
     }
@@ -187,7 +189,7 @@ fn public_topics(publish: Vec<Written<TopicFilter>>, subscribe: Vec<Written<Topi
 }
 
 /// Reads a text file of bounded size.
-fn read(path: &Path, most: u64) -> Result<String, String> {
+pub(super) fn read(path: &Path, most: u64) -> Result<String, String> {
     let mut text = String::new();
     let file = fs::File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     let length = file
@@ -218,6 +220,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("jwks.json"), JWKS).unwrap();
             fs::write(folder.path().join("bad.json"), "{").unwrap();
+            fs::write(folder.path().join("blank"), "\n").unwrap();
             fs::write(folder.path().join("empty.json"), "{\"keys\":[]}").unwrap();
             Self(folder)
         }
@@ -272,6 +275,8 @@ mod tests {
     fn each_mistake_is_told_with_its_line() {
         let folder = Folder::new();
         let with = |more: &str| format!("audience = \"broker\"\n{SERVER}{more}");
+        let list =
+            |more: &str| format!("[authorization_server.revocation_list]\nurl = \"https://as.example/trl\"\n{more}\n");
         for (text, line, reason) in [
             (String::from("audience = \n"), Some(1), ""),
             (String::from(SERVER), Some(1), "audience"),
@@ -294,6 +299,19 @@ mod tests {
                 Some(5),
                 "introspection is not supported yet",
             ),
+            (
+                with("[authorization_server.revocation_list]\nurl = \"http://as.example\"\n"),
+                Some(6),
+                "not an https URL",
+            ),
+            (with("[authorization_server.revocation_list]\ninterval = \"5s\"\n"), Some(5), "url"),
+            (with(&list("interval = \"0s\"")), Some(7), "interval must be between 1s and 3600s"),
+            (with(&list("timeout = \"1m\"")), Some(7), "timeout must be between 100ms and 30s"),
+            (with(&list("client_id = \"broker\"")), Some(7), "needs a client_secret_file"),
+            (with(&list("client_secret_file = \"jwks.json\"")), Some(7), "needs a client_id"),
+            (with(&list("client_id = \"broker\"\nclient_secret_file = \"nowhere\"")), Some(8), "nowhere: cannot be"),
+            (with(&list("client_id = \"broker\"\nclient_secret_file = \"blank\"")), Some(8), "is empty"),
+            (with(&list("ca_file = \"jwks.json\"")), Some(7), "no PEM certificate"),
             (with(SERVER), Some(6), "two servers"),
             (format!("audience = \"broker\"\nstate_dir = \"nowhere\"\n{SERVER}"), Some(2), "nowhere"),
             (format!("audience = \"broker\"\nstate_dir = \"jwks.json\"\n{SERVER}"), Some(2), "not a folder"),

@@ -9,14 +9,17 @@ mod duration;
 mod error;
 mod hint;
 mod load;
+mod remote;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ace_profile::token::Validator;
 
 pub use error::ConfigError;
 
+use crate::remote::Endpoint;
 use crate::session::PublicTopics;
 
 /// The checked configuration.
@@ -37,8 +40,20 @@ pub struct Configuration {
     pub other_clients: OtherClients,
     /// What refused clients are told about where to get a token: JSON, one text for each server that has an `as_hint`.
     pub as_hints: Vec<String>,
+    /// Where to ask for revoked tokens.
+    pub revocation_lists: Vec<RevocationSource>,
     /// The forms of the draft that are accepted.
     pub draft00: Draft00,
+}
+
+/// A server's token revocation list (RFC 9770).
+pub struct RevocationSource {
+    /// Whose tokens it is about.
+    pub issuer: String,
+    /// Where it is.
+    pub endpoint: Arc<Endpoint>,
+    /// How often to ask for it.
+    pub interval: Duration,
 }
 
 /// What follows a denied message.

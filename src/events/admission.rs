@@ -13,7 +13,7 @@ use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
 use crate::plugin::Plugin;
 use crate::report::{self, Reason};
-use crate::session::{Grant, Phase, Publisher, Rights, Session};
+use crate::session::{Grant, Origin, Phase, Publisher, Rights, Session};
 use crate::state::Record;
 
 /// A refusal with the token that it is about, for the log.
@@ -71,9 +71,14 @@ impl Plugin {
         tls::of_client(client, self.broker.is_2_1())
     }
 
-    /// Judges a token, its expiry included.
+    /// Judges a token, its expiry and revocation included.
     pub(super) fn validate(&self, token: &str) -> Result<ValidatedToken, Refused> {
-        self.configuration().validator.validate(token, clock::now()).about(Fingerprint::of(token.as_bytes()))
+        let validated =
+            self.configuration().validator.validate(token, clock::now()).about(Fingerprint::of(token.as_bytes()))?;
+        if self.remote.borrow().has_revoked(&Origin::of(&validated)) {
+            return Err(Reason::Revoked).about(validated.fingerprint);
+        }
+        Ok(validated)
     }
 
     /// Checks a proof over the value that the TLS session exports (rfc9431.md C2, V1, V4).
@@ -139,6 +144,9 @@ impl Plugin {
         if !token.is_valid_at(clock::now()) {
             return Err(Refusal::TokenExpired).about(token.fingerprint);
         }
+        if self.remote.borrow().has_revoked(&Origin::of(token)) {
+            return Err(Reason::Revoked).about(token.fingerprint);
+        }
         let grant = Grant::new(token, &mut self.matchers.borrow_mut()).ok_or(Reason::UserName);
         Ok(Rc::new(grant.about(token.fingerprint)?))
     }
@@ -153,10 +161,13 @@ impl Plugin {
                 user_name: user_name.into(),
                 expires: grant.expires,
                 scope: token.scope.to_aif_value(),
+                origin: grant.origin.clone(),
             });
         }
         self.held.borrow_mut().hold(Rc::new(token.clone()), Some(client_id));
-        self.publishers.borrow_mut().insert(client_id, Publisher { user_name, matcher, expires: grant.expires });
+        self.publishers
+            .borrow_mut()
+            .insert(client_id, Publisher { user_name, matcher, expires: grant.expires, origin: grant.origin.clone() });
     }
 
     fn insert_session(

@@ -6,6 +6,7 @@ mod basic_auth;
 mod challenges;
 mod extended_auth;
 mod packets;
+mod revocation;
 mod tick;
 mod will;
 

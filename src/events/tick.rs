@@ -1,6 +1,7 @@
 //! `TICK`: sessions end whose token has expired or whose client has done what ends a session.
 
 use std::ffi::CStr;
+use std::time::Instant;
 
 use ace_profile::{Quoted, Timestamp};
 
@@ -23,6 +24,7 @@ impl Plugin {
         self.turn.set(self.turn.get().wrapping_add(1));
         self.rechecking.set(false);
         self.end_expired(now);
+        self.follow_revocations(Instant::now());
         for ending in self.take_endings() {
             self.end(ending);
         }

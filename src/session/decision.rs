@@ -158,6 +158,7 @@ mod tests {
             user_name: c"user".into(),
             identity: None,
             fingerprint: Fingerprint::of(b"token"),
+            origin: crate::session::Origin::for_test(),
         };
         let session = Session::for_test(Rights::Token(Rc::new(grant)));
         session.phase.set(phase);

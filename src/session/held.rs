@@ -118,6 +118,15 @@ impl HeldTokens {
         }
     }
 
+    /// Drops those tokens that are such.
+    pub fn forget(&mut self, is_such: impl Fn(&ValidatedToken) -> bool) {
+        let such: Vec<Thumbprint> =
+            self.by_key.iter().filter(|(_, held)| is_such(&held.token)).map(|(key, _)| Rc::clone(key)).collect();
+        for key in such {
+            self.remove(&key);
+        }
+    }
+
     /// How many tokens are held.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -219,6 +228,18 @@ mod tests {
         assert_eq!(subject(held.of_client(c"client", at(5))).as_deref(), Some("new"));
         held.forget_expired(at(10));
         assert_eq!(subject(held.of_client(c"client", at(15))).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn revoked_tokens_are_forgotten() {
+        let mut held = HeldTokens::default();
+        for key in 1..=3 {
+            held.hold(token(key, &key.to_string(), 10), None);
+        }
+        held.forget(|token| token.hashes == TokenHashes::of_text("2"));
+        let known = |kid| held.of_kid(kid, Timestamp::EPOCH).is_some();
+        assert!(known("kid-1") && !known("kid-2") && known("kid-3"));
+        assert_eq!(held.by_expiry.len(), 2);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod publishers;
 mod table;
 
 pub use decision::{Decision, Denial, PublicTopics};
-pub use grant::{Grant, Matchers};
+pub use grant::{Grant, Matchers, Origin};
 pub use held::HeldTokens;
 pub use publishers::{Publisher, Publishers};
 pub use table::{Phase, Rights, Session, Sessions};

@@ -12,6 +12,8 @@ use std::rc::Rc;
 use ace_profile::Timestamp;
 use ace_profile::scope::{Matcher, Permission};
 
+use super::grant::Origin;
+
 /// How many publishers are remembered; beyond that, those whose tokens expire first are forgotten.
 const PUBLISHERS_MAX: usize = 65_536;
 
@@ -24,6 +26,8 @@ pub struct Publisher {
     pub matcher: Rc<Matcher>,
     /// Until when.
     pub expires: Timestamp,
+    /// By what its token is found to be revoked.
+    pub origin: Origin,
 }
 
 /// All of them.
@@ -82,6 +86,21 @@ impl Publishers {
         }
     }
 
+    /// Forgets those whose tokens are such.
+    pub fn forget(&mut self, is_such: impl Fn(&Origin) -> bool) {
+        let Self { by_client, by_expiry, .. } = self;
+        by_client.retain(|client_id, publishers| {
+            publishers.retain(|publisher| {
+                let goes = is_such(&publisher.origin);
+                if goes {
+                    by_expiry.remove(&(publisher.expires, client_id.clone(), publisher.user_name.clone()));
+                }
+                !goes
+            });
+            !publishers.is_empty()
+        });
+    }
+
     /// Forgets the one whose token expires first; `false` if there is none.
     fn remove_soonest(&mut self) -> bool {
         let Some((_, client_id, user_name)) = self.by_expiry.first().cloned() else { return false };
@@ -104,6 +123,7 @@ impl Publishers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ace_profile::revocation::TokenHashes;
     use ace_profile::scope::Scope;
 
     fn publisher(user_name: &CStr, expires: u64) -> Publisher {
@@ -112,7 +132,24 @@ mod tests {
             user_name: user_name.into(),
             matcher: Rc::new(Matcher::new(&scope)),
             expires: Timestamp::from_unix_seconds(expires),
+            origin: Origin { issuer: "as".into(), hashes: TokenHashes::of_text(&expires.to_string()) },
         }
+    }
+
+    #[test]
+    fn those_whose_tokens_are_revoked_are_forgotten() {
+        let mut publishers = Publishers::default();
+        for (user_name, expires) in [(c"one", 10), (c"two", 20), (c"three", 30)] {
+            publishers.insert(c"client", publisher(user_name, expires));
+        }
+        publishers.forget(|origin| origin.hashes == TokenHashes::of_text("20"));
+        let may = |user_name| {
+            publishers.may(c"client", user_name, Permission::Publish, b"a/b", Timestamp::from_unix_seconds(5))
+        };
+        assert!(may(c"one") && !may(c"two") && may(c"three"));
+        assert_eq!(publishers.by_expiry.len(), 2);
+        publishers.forget(|_| true);
+        assert!(publishers.by_client.is_empty() && publishers.by_expiry.is_empty());
     }
 
     #[test]

@@ -172,6 +172,15 @@ impl Sessions {
         expired
     }
 
+    /// The keys of those sessions whose token's rights are such.
+    pub fn with_grant(&self, is_such: impl Fn(&Grant) -> bool) -> Vec<ClientKey> {
+        let sessions = self.by_expiry.iter().filter_map(|(_, key)| Some((key, self.by_key.get(key.address())?)));
+        sessions
+            .filter(|(_, session)| session.grant().is_some_and(|grant| is_such(grant)))
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
     /// How many sessions there are, departed ones included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -208,6 +217,7 @@ mod tests {
             user_name: c"user".into(),
             identity: None,
             fingerprint: Fingerprint::of(b"token"),
+            origin: crate::session::Origin::for_test(),
         })
     }
 
@@ -223,6 +233,17 @@ mod tests {
         sessions.replace_grant(keys[2], grant(40));
         assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(30)), [keys[0]]);
         assert_eq!(sessions.take_expired(Timestamp::MAX), [keys[2]]);
+    }
+
+    #[test]
+    fn sessions_are_found_by_their_token() {
+        let mut sessions = Sessions::default();
+        let key = ClientKey::for_test(64);
+        sessions.insert(key, with_token(10));
+        sessions.insert(ClientKey::for_test(128), with_token(20));
+        sessions.insert(ClientKey::for_test(192), Session::for_test(Rights::Public));
+        assert_eq!(sessions.with_grant(|grant| grant.expires == Timestamp::from_unix_seconds(10)), [key]);
+        assert_eq!(sessions.with_grant(|_| false), []);
     }
 
     #[test]

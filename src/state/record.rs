@@ -4,9 +4,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use ace_profile::Timestamp;
+use ace_profile::revocation::{TokenHash, TokenHashes};
+use ace_profile::{Timestamp, base64url};
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::session::Origin;
 
 /// The form that is written and read.
 const VERSION: u32 = 1;
@@ -24,6 +28,8 @@ pub struct Record {
     pub expires: Timestamp,
     /// The scope, as AIF-MQTT.
     pub scope: serde_json::Value,
+    /// By what the token is found to be revoked.
+    pub origin: Origin,
 }
 
 /// A record as it is written.
@@ -35,6 +41,9 @@ struct Written {
     /// In milliseconds since the Unix epoch; nothing if never.
     expires: Option<u64>,
     scope: serde_json::Value,
+    issuer: Box<str>,
+    /// The hashes by which a revocation list names the token, as base64url.
+    token_hashes: [String; 2],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,7 +88,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Record>, FileError> {
     if document.version != VERSION {
         return Err(FileError::OtherVersion(document.version));
     }
-    Ok(document.publishers.into_iter().map(Written::into_record).collect())
+    let records = document.publishers.into_iter().map(Written::into_record).collect::<Option<_>>();
+    records.ok_or_else(|| FileError::Damaged(serde_json::Error::custom("a token hash that is none")))
 }
 
 /// The text of a state file.
@@ -89,13 +99,18 @@ pub(super) fn write<'a>(records: impl Iterator<Item = &'a Record>) -> serde_json
 }
 
 impl Written {
-    fn into_record(self) -> Record {
-        Record {
+    /// `None` if a token hash is none.
+    fn into_record(self) -> Option<Record> {
+        let hash = |text: &String| TokenHash::from_sent(&base64url::decode(text.as_bytes()).ok()?);
+        let [in_json, in_cbor] = &self.token_hashes;
+        let hashes = TokenHashes::from_both([hash(in_json)?, hash(in_cbor)?]);
+        Some(Record {
             client_id: self.client_id,
             user_name: self.user_name,
             expires: self.expires.map_or(Timestamp::MAX, Timestamp::from_unix_millis),
             scope: self.scope,
-        }
+            origin: Origin { issuer: self.issuer, hashes },
+        })
     }
 
     fn from_record(record: &Record) -> Self {
@@ -104,6 +119,8 @@ impl Written {
             user_name: record.user_name.clone(),
             expires: (record.expires != Timestamp::MAX).then(|| record.expires.as_unix_millis()),
             scope: record.scope.clone(),
+            issuer: record.origin.issuer.clone(),
+            token_hashes: record.origin.hashes.both().map(|hash| base64url::encode(&hash.to_sent())),
         }
     }
 }

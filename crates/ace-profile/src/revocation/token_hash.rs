@@ -64,6 +64,12 @@ impl TokenHashes {
         Self { in_json: TokenHash::of(token), in_cbor: TokenHash::of(&base64url::encode(token.as_bytes())) }
     }
 
+    /// The hashes, of the token as text and of it as bytes, as [`Self::both`] gives them.
+    #[must_use]
+    pub const fn from_both([in_json, in_cbor]: [TokenHash; 2]) -> Self {
+        Self { in_json, in_cbor }
+    }
+
     /// Both.
     #[must_use]
     pub const fn both(&self) -> [TokenHash; 2] {

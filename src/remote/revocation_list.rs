@@ -1,0 +1,183 @@
+//! A server's token revocation list, asked for again and again (RFC 9770, rfc9431.md E4).
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ace_profile::revocation::{ListError, MEDIA_TYPE, RevokedTokens, TokenHashes};
+
+use super::https::{Endpoint, RequestError};
+use super::schedule::Schedule;
+use super::workers::Workers;
+
+/// The longest list that is read, in bytes: more than a hundred thousand tokens.
+const LIST_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// What the plugin is to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Tokens are revoked now that were not before.
+    Revoked,
+    /// The list cannot be had. What is known of it stays in force.
+    Failing(RequestError),
+    /// The list can be had again.
+    Recovered,
+}
+
+/// The list of one server.
+pub struct RevocationList {
+    issuer: String,
+    endpoint: Arc<Endpoint>,
+    schedule: Schedule,
+    tokens: RevokedTokens,
+    answers: Receiver<Result<Vec<u8>, RequestError>>,
+    answer: Sender<Result<Vec<u8>, RequestError>>,
+}
+
+impl RevocationList {
+    /// The list of this issuer, asked for at this interval, for the first time now.
+    #[must_use]
+    pub fn new(issuer: String, endpoint: Arc<Endpoint>, interval: Duration, now: Instant) -> Self {
+        let (answer, answers) = mpsc::channel();
+        Self {
+            issuer,
+            endpoint,
+            schedule: Schedule::new(interval, now),
+            tokens: RevokedTokens::default(),
+            answers,
+            answer,
+        }
+    }
+
+    /// Takes over what another has learnt, if it is the same server's: a new configuration is no reason to forget.
+    pub fn inherit(&mut self, before: &mut [Self]) {
+        let same =
+            before.iter_mut().find(|list| list.issuer == self.issuer && list.endpoint.url() == self.endpoint.url());
+        if let Some(same) = same {
+            self.tokens = std::mem::take(&mut same.tokens);
+            self.tokens.start_again();
+        }
+    }
+
+    /// Whose tokens it is about.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.endpoint.url()
+    }
+
+    /// Whether a token of this issuer has been revoked.
+    #[must_use]
+    pub fn has_revoked(&self, issuer: &str, token: &TokenHashes) -> bool {
+        self.issuer == issuer && self.tokens.contains(token)
+    }
+
+    /// Takes up an answer, if one has come, and asks again when it is time. Never waits.
+    pub fn tick(&mut self, workers: &mut Workers, now: Instant) -> Option<News> {
+        let news = self.answers.try_recv().ok().and_then(|answer| self.take_up(answer, now));
+        if self.schedule.begin(now) {
+            let (endpoint, answer) = (Arc::clone(&self.endpoint), Answer(self.answer.clone()));
+            let query = self.tokens.next_query().parameters();
+            let submitted =
+                workers.submit(move || answer.send(endpoint.get(query.as_deref(), MEDIA_TYPE, LIST_BYTES_MAX)));
+            if submitted.is_err() {
+                self.schedule.put_off(now);
+            }
+        }
+        news
+    }
+
+    fn take_up(&mut self, answer: Result<Vec<u8>, RequestError>, now: Instant) -> Option<News> {
+        let unusable = |error: ListError| RequestError::Unusable(error.to_string());
+        let taken = answer.and_then(|answer| self.tokens.take_up(&answer).map_err(unusable));
+        match taken {
+            Ok(taken) => {
+                let was_failing = self.schedule.is_failing();
+                self.schedule.succeeded(taken.ask_again, now);
+                // More important than that the server is back.
+                if taken.has_new { Some(News::Revoked) } else { was_failing.then_some(News::Recovered) }
+            }
+            Err(error) => {
+                self.tokens.start_again();
+                self.schedule.failed(now).then_some(News::Failing(error))
+            }
+        }
+    }
+}
+
+/// The way back to the broker's thread. Something always comes back, whatever becomes of the request.
+struct Answer(Sender<Result<Vec<u8>, RequestError>>);
+
+impl Answer {
+    fn send(self, answer: Result<Vec<u8>, RequestError>) {
+        // The list may have gone, with a new configuration.
+        let _ = self.0.send(answer);
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.0.send(Err(RequestError::Unusable("a mistake in the plugin".into())));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> RevocationList {
+        let endpoint = Endpoint::new("https://localhost:1/trl", None, Duration::from_secs(1)).unwrap();
+        RevocationList::new("as".into(), Arc::new(endpoint), Duration::from_secs(30), Instant::now())
+    }
+
+    /// The whole list, of one token.
+    fn whole(token: &str) -> Vec<u8> {
+        let [hash, _] = TokenHashes::of_text(token).both();
+        [&[0xa1, 0x00, 0x81, 0x58, 33][..], &hash.to_sent()].concat()
+    }
+
+    #[test]
+    fn answers_become_news() {
+        let (mut list, now) = (list(), Instant::now());
+        let failure = RequestError::Status(500);
+        assert_eq!(list.take_up(Err(failure.clone()), now), Some(News::Failing(failure.clone())));
+        assert_eq!(list.take_up(Err(failure), now), None, "told once");
+        assert_eq!(list.take_up(Ok(whole("one")), now), Some(News::Revoked));
+        assert!(list.has_revoked("as", &TokenHashes::of_text("one")));
+        assert!(!list.has_revoked("other", &TokenHashes::of_text("one")), "a server speaks of its own tokens only");
+        assert_eq!(list.take_up(Ok(whole("one")), now), None);
+        assert!(matches!(list.take_up(Ok(b"nonsense".into()), now), Some(News::Failing(RequestError::Unusable(_)))));
+        assert!(list.has_revoked("as", &TokenHashes::of_text("one")), "what is known stays known");
+        assert_eq!(list.take_up(Ok(whole("one")), now), Some(News::Recovered));
+    }
+
+    #[test]
+    fn a_new_configuration_forgets_nothing_of_the_same_list() {
+        let mut before = list();
+        before.take_up(Ok(whole("one")), Instant::now());
+        let mut after = list();
+        after.inherit(&mut [before]);
+        assert!(after.has_revoked("as", &TokenHashes::of_text("one")));
+    }
+
+    #[test]
+    fn a_request_that_panics_is_answered() {
+        let list = list();
+        let answer = Answer(list.answer.clone());
+        thread::spawn(move || {
+            let _answer = answer;
+            panic!("in a request");
+        })
+        .join()
+        .unwrap_err();
+        assert!(matches!(list.answers.try_recv(), Ok(Err(RequestError::Unusable(_)))));
+    }
+}
