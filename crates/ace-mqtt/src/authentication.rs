@@ -103,6 +103,11 @@ pub(crate) fn present(
     Ok(presented)
 }
 
+/// The Authentication Data of the AUTH packet that brings a fresh token: the token alone (RFC 9431 §4).
+pub(crate) fn reauthentication_data(credentials: &Credentials) -> Result<Zeroizing<Vec<u8>>> {
+    encode(&AuthenticationData::Challenge { token: credentials.token() })
+}
+
 /// The Authentication Data of the AUTH packet that answers a challenge: our nonce, and the proof over both nonces.
 pub(crate) fn answer_challenge(credentials: Option<&Credentials>, challenge: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let broker_nonce = parse_challenge(challenge).ok_or_else(|| Error::Protocol {

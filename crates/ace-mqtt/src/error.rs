@@ -78,6 +78,15 @@ pub enum Error {
         as_hint: Option<String>,
     },
 
+    /// The broker refused the fresh token of a re-authentication, and ended the connection (MQTT 5 §4.12.1).
+    #[error("the broker refused the re-authentication and ended the connection: {reason}{}; the broker's log says why", detail_suffix(detail.as_deref()))]
+    ReauthenticationRefused {
+        /// The code.
+        reason: Reason,
+        /// The reason string, if the broker sent one.
+        detail: Option<String>,
+    },
+
     /// The broker ended an established connection with a DISCONNECT packet.
     #[error("the broker ended the connection: {reason}{}", detail_suffix(detail.as_deref()))]
     Disconnected {

@@ -6,7 +6,7 @@ mod peer;
 use std::time::{Duration, Instant};
 
 use ace_mqtt::{Authentication, Client, Error, Message, Qos, TlsVersion, Version, ace_profile::base64url};
-use peer::{PATIENCE, Peer, TOKEN, credentials, key};
+use peer::{PATIENCE, Peer, TOKEN, auth, credentials, key};
 use rustls::ProtocolVersion;
 
 #[test]
@@ -386,14 +386,4 @@ fn nothing_shows_token_or_key() {
     let shown = format!("{:?}", credentials(key));
     assert!(!shown.contains(TOKEN));
     assert!(!shown.contains(secret["d"].as_str().unwrap()));
-}
-
-fn auth(reason: u8, method: &str, data: &[u8]) -> Vec<u8> {
-    let mut properties = vec![0x15, 0, method.len() as u8];
-    properties.extend(method.as_bytes());
-    properties.extend([0x16, 0, data.len() as u8]);
-    properties.extend(data);
-    let mut packet = vec![0xf0, properties.len() as u8 + 2, reason, properties.len() as u8];
-    packet.extend(properties);
-    packet
 }

@@ -29,6 +29,7 @@ impl Client {
     /// Sends a message; its packet identifier if it will be acknowledged.
     pub(super) fn start_publish(&mut self, message: &Message) -> Result<Option<u16>> {
         message::check_topic(&message.topic)?;
+        self.finish_reauthentication()?;
         if message.qos > self.maximum_qos {
             return Err(Error::Invalid(format!("the broker takes messages up to QoS {}", self.maximum_qos)));
         }
@@ -51,7 +52,7 @@ impl Client {
             self.outgoing
                 .insert(id, Outgoing { topic: message.topic.clone(), qos: message.qos, released: false, result: None });
         }
-        self.link.send("sending a message", &packet)?;
+        self.send("sending a message", &packet)?;
         Ok(packet_id)
     }
 
@@ -66,6 +67,7 @@ impl Client {
 
     /// Sends SUBSCRIBE or UNSUBSCRIBE and waits for the codes in its answer.
     pub(super) fn ask(&mut self, step: &'static str, packet_id: u16, packet: &[u8]) -> Result<Vec<u8>> {
+        self.finish_reauthentication()?;
         self.answers.insert(packet_id, None);
         let deadline = self.link.response_deadline();
         self.link.send(step, packet)?;
@@ -84,12 +86,18 @@ impl Client {
 
     /// One packet handled (true), or the deadline reached (false).
     pub(super) fn step(&mut self, step: &'static str, deadline: Instant) -> Result<bool> {
-        match self.link.next_packet(step, deadline)? {
+        let result = self.next(step, deadline);
+        result.map_err(|error| self.explain_end(error))
+    }
+
+    fn next(&mut self, step: &'static str, deadline: Instant) -> Result<bool> {
+        let until = self.reauthentication.as_ref().map_or(deadline, |open| open.deadline.min(deadline));
+        match self.link.next_packet(step, until)? {
             Some(packet) => {
                 self.handle(step, packet)?;
                 Ok(true)
             }
-            None => Ok(false),
+            None => self.reauthentication_is_late().map_or(Ok(false), Err),
         }
     }
 
@@ -102,9 +110,9 @@ impl Client {
             Incoming::Pubcomp(answer) => self.acknowledged(step, Qos::ExactlyOnce, answer),
             Incoming::Pubrel { packet_id } => {
                 if self.qos2.remove(&packet_id) {
-                    self.link.send(step, &outgoing::acknowledge(Acknowledge::Pubcomp, packet_id))
+                    self.send(step, &outgoing::acknowledge(Acknowledge::Pubcomp, packet_id))
                 } else {
-                    self.link.send(step, &outgoing::pubcomp_unknown(self.link.version(), packet_id)?)
+                    self.send(step, &outgoing::pubcomp_unknown(self.link.version(), packet_id)?)
                 }
             }
             Incoming::Suback { packet_id, codes } | Incoming::Unsuback { packet_id, codes } => {
@@ -126,9 +134,8 @@ impl Client {
                 self.link.close();
                 Err(Error::Disconnected { reason: connack.reason, detail: connack.detail })
             }
-            other @ (Incoming::Connack(_) | Incoming::Auth { .. }) => {
-                Err(self.link.broken(step, format!("an unexpected {}", other.name())))
-            }
+            Incoming::Auth { reason, method, data } => self.on_auth(step, reason, method.as_deref(), &data),
+            Incoming::Connack(_) => Err(self.link.broken(step, "an unexpected CONNACK".to_owned())),
         }
     }
 
@@ -144,7 +151,7 @@ impl Client {
                 return Ok(());
             }
             let packet = outgoing::acknowledge(Acknowledge::Pubrec, id);
-            return self.link.send(step, &packet);
+            return self.send(step, &packet);
         }
         self.queued_bytes = self.queued_bytes.saturating_add(message.payload.len());
         if self.queue.len() >= QUEUED_MESSAGES || self.queued_bytes > QUEUED_BYTES || self.qos2.len() > QOS2_REMEMBERED
@@ -165,7 +172,7 @@ impl Client {
             Qos::AtLeastOnce => Acknowledge::Puback,
             Qos::ExactlyOnce => Acknowledge::Pubrec,
         };
-        self.link.send("acknowledging a message", &outgoing::acknowledge(kind, packet_id))
+        self.send("acknowledging a message", &outgoing::acknowledge(kind, packet_id))
     }
 
     /// PUBREC: the broker has the message, or refuses it.
@@ -183,7 +190,7 @@ impl Client {
                 }
                 outgoing.released = true;
                 let packet = outgoing::acknowledge(Acknowledge::Pubrel, answer.packet_id);
-                self.link.send(step, &packet)
+                self.send(step, &packet)
             }
             _ => Err(self.link.broken(step, format!("PUBREC for packet {}, which was not sent", answer.packet_id))),
         }

@@ -57,7 +57,9 @@ impl Client {
         link.send_before("sending CONNECT", &packet, deadline)?;
         let connack = await_connack(&mut link, options, credentials, deadline)?;
         link.keep_alive(connack.server_keep_alive.unwrap_or(options.keep_alive));
-        Ok(Self::accepted(link, client_id, connack))
+        let mut client = Self::accepted(link, client_id, connack);
+        client.uses_method = presented.authentication_data.is_some();
+        Ok(client)
     }
 
     /// A connection on the terms of its CONNACK.

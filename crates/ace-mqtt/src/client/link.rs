@@ -32,6 +32,8 @@ pub(super) struct Link {
     response_timeout: Duration,
     last_sent: Instant,
     ping_sent: Option<Instant>,
+    /// Whether no ping may be sent, due or not.
+    pings_held: bool,
     over: bool,
 }
 
@@ -46,6 +48,7 @@ impl Link {
             response_timeout: options.response_timeout,
             last_sent: Instant::now(),
             ping_sent: None,
+            pings_held: false,
             over: false,
         })
     }
@@ -68,6 +71,11 @@ impl Link {
     /// Sends pings from now on, after so many seconds without another packet; 0: never.
     pub(super) fn keep_alive(&mut self, seconds: u16) {
         self.keep_alive = (seconds != 0).then(|| Duration::from_secs(seconds.into()));
+    }
+
+    /// Sends no pings until further notice, or sends them again when they are due.
+    pub(super) fn hold_pings(&mut self, held: bool) {
+        self.pings_held = held;
     }
 
     /// When an answer to what is sent now has to be here.
@@ -178,7 +186,7 @@ impl Link {
             }
             return Ok(Some(due));
         }
-        let Some(interval) = self.keep_alive else { return Ok(None) };
+        let Some(interval) = self.keep_alive.filter(|_| !self.pings_held) else { return Ok(None) };
         if now < self.last_sent + interval {
             return Ok(Some(self.last_sent + interval));
         }

@@ -5,6 +5,7 @@ mod exchange;
 mod handshake;
 mod link;
 mod options;
+mod reauthentication;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -18,6 +19,7 @@ pub use options::ConnectOptions;
 use self::{
     exchange::{Outgoing, Queued},
     link::Link,
+    reauthentication::Reauthentication,
 };
 use crate::{
     error::{Error, Result},
@@ -41,6 +43,9 @@ pub struct Client {
     link: Link,
     client_id: String,
     session_present: bool,
+    /// Whether CONNECT named the authentication method "ace" (MQTT 5 §4.12).
+    uses_method: bool,
+    reauthentication: Option<Reauthentication>,
     /// The broker's terms.
     maximum_packet_size: usize,
     maximum_qos: Qos,
@@ -73,6 +78,8 @@ impl Client {
             link,
             client_id: String::new(),
             session_present: false,
+            uses_method: false,
+            reauthentication: None,
             maximum_packet_size: usize::MAX,
             maximum_qos: Qos::ExactlyOnce,
             retain_available: true,
@@ -193,6 +200,7 @@ impl Client {
     /// # Errors
     /// [`Error::Timeout`] without an answer; as [`Client::receive`] otherwise.
     pub fn ping(&mut self) -> Result<()> {
+        self.finish_reauthentication()?;
         self.link.ping()?;
         let deadline = self.link.response_deadline();
         while self.link.ping_is_open() {

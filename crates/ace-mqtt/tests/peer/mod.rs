@@ -382,3 +382,14 @@ pub fn key() -> (Jwk, impl Fn(&[u8], &[u8]) -> bool + Clone + Send + 'static) {
 pub fn credentials(key: Jwk) -> Credentials {
     Credentials::new(TOKEN, Some(key)).unwrap().with_audience(vec!["broker.example".to_owned()])
 }
+
+/// An AUTH packet with method and data.
+pub fn auth(reason: u8, method: &str, data: &[u8]) -> Vec<u8> {
+    let mut properties = vec![0x15, 0, method.len() as u8];
+    properties.extend(method.as_bytes());
+    properties.extend([0x16, 0, data.len() as u8]);
+    properties.extend(data);
+    let mut packet = vec![0xf0, properties.len() as u8 + 2, reason, properties.len() as u8];
+    packet.extend(properties);
+    packet
+}
