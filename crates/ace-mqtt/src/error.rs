@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::reason::Reason;
+use crate::{hint::AsHint, reason::Reason};
 
 /// An error of the library. Its text says which step failed and what the server answered; it never holds a token, key or proof.
 #[derive(Debug, thiserror::Error)]
@@ -68,14 +68,14 @@ pub enum Error {
     },
 
     /// The broker refused the connection (CONNACK with a failure).
-    #[error("the broker refused the connection: {reason}{}{}; the broker's log says why", detail_suffix(detail.as_deref()), hint_suffix(as_hint.as_deref()))]
+    #[error("the broker refused the connection: {reason}{}{}; the broker's log says why", detail_suffix(detail.as_deref()), hint_suffix(as_hints))]
     Refused {
         /// The code.
         reason: Reason,
         /// The reason string, if the broker sent one.
         detail: Option<String>,
-        /// The user property `ace_as_hint`, if the broker sent one (RFC 9431 §2.4): where to get a token.
-        as_hint: Option<String>,
+        /// The user properties `ace_as_hint`, if the broker sent any (RFC 9431 §2.4.1): where to get a token.
+        as_hints: Vec<AsHint>,
     },
 
     /// The broker refused the fresh token of a re-authentication, and ended the connection (MQTT 5 §4.12.1).
@@ -145,8 +145,9 @@ fn detail_suffix(detail: Option<&str>) -> String {
     detail.map_or_else(String::new, |text| format!(", {text:?}"))
 }
 
-fn hint_suffix(hint: Option<&str>) -> String {
-    hint.map_or_else(String::new, |text| format!("; it points to an authorization server: {text:?}"))
+fn hint_suffix(hints: &[AsHint]) -> String {
+    let alternatives: Vec<String> = hints.iter().map(AsHint::to_string).collect();
+    if alternatives.is_empty() { String::new() } else { format!("; {}", alternatives.join(", or ")) }
 }
 
 #[cfg(test)]
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_step_the_answer_and_where_to_look() {
-        let error = Error::Refused { reason: Reason::new(Version::V5, 0x87), detail: None, as_hint: None };
+        let error = Error::Refused { reason: Reason::new(Version::V5, 0x87), detail: None, as_hints: Vec::new() };
         assert_eq!(
             error.to_string(),
             "the broker refused the connection: not authorized (0x87); the broker's log says why"

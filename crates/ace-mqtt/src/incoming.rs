@@ -10,6 +10,7 @@ use mqtt_protocol_core::mqtt::{
 
 use crate::{
     error::Error,
+    hint::{self, AsHint},
     message::{Message, Qos},
     reason::{Reason, Version},
 };
@@ -75,7 +76,7 @@ pub(crate) struct Connack {
     pub(crate) reason: Reason,
     pub(crate) session_present: bool,
     pub(crate) detail: Option<String>,
-    pub(crate) as_hint: Option<String>,
+    pub(crate) as_hints: Vec<AsHint>,
     pub(crate) assigned_client_id: Option<String>,
     pub(crate) server_keep_alive: Option<u16>,
     pub(crate) maximum_packet_size: Option<u32>,
@@ -86,7 +87,7 @@ pub(crate) struct Connack {
 impl Connack {
     /// The error that a refusing CONNACK is.
     pub(crate) fn refusal(self) -> Error {
-        Error::Refused { reason: self.reason, detail: self.detail, as_hint: self.as_hint }
+        Error::Refused { reason: self.reason, detail: self.detail, as_hints: self.as_hints }
     }
 }
 
@@ -294,7 +295,7 @@ fn decode_v311(kind: u8, flags: u8, body: &[u8]) -> Result<Incoming, MqttError> 
                 reason: Reason::new(Version::V311, packet.return_code() as u8),
                 session_present: packet.session_present(),
                 detail: None,
-                as_hint: None,
+                as_hints: Vec::new(),
                 assigned_client_id: None,
                 server_keep_alive: None,
                 maximum_packet_size: None,
@@ -334,7 +335,7 @@ fn connack_v5(packet: &v5_0::Connack) -> Connack {
         reason: Reason::new(Version::V5, packet.reason_code() as u8),
         session_present: packet.session_present(),
         detail: reason_string(packet.props()),
-        as_hint: None,
+        as_hints: Vec::new(),
         assigned_client_id: None,
         server_keep_alive: None,
         maximum_packet_size: None,
@@ -343,8 +344,10 @@ fn connack_v5(packet: &v5_0::Connack) -> Connack {
     };
     for property in packet.props() {
         match property {
-            Property::UserProperty(pair) if pair.key() == "ace_as_hint" => {
-                connack.as_hint = Some(pair.val().to_owned());
+            Property::UserProperty(pair)
+                if pair.key() == hint::USER_PROPERTY && connack.as_hints.len() < hint::HINTS =>
+            {
+                connack.as_hints.extend(AsHint::parse(pair.val()));
             }
             Property::AssignedClientIdentifier(id) => {
                 connack.assigned_client_id = Some(id.val().to_owned());

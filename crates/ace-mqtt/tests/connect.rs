@@ -176,24 +176,41 @@ fn the_options_travel_in_connect() {
 }
 
 #[test]
-fn c9_a_refusal_is_told_in_words_with_the_brokers_hint() {
+fn c9_a_refusal_is_told_in_words_with_the_brokers_hints() {
     let (key, _) = key();
     let peer = Peer::once(|session| {
         session.connect();
-        let mut properties = vec![0x26];
-        for text in ["ace_as_hint", "{\"AS\":\"https://as.example\"}"] {
-            properties.extend((text.len() as u16).to_be_bytes());
-            properties.extend(text.as_bytes());
+        let mut properties = Vec::new();
+        for (name, value) in [
+            ("ace_as_hint", r#"{"AS":"https://as.example/token","audience":"broker.example"}"#),
+            ("ace_as_hint", "no JSON"),
+            ("other", r#"{"AS":"https://other.example"}"#),
+            ("ace_as_hint", r#"{"AS":"https://second.example"}"#),
+        ] {
+            properties.push(0x26);
+            for text in [name, value] {
+                properties.extend((text.len() as u16).to_be_bytes());
+                properties.extend(text.as_bytes());
+            }
         }
-        let mut packet = vec![0x20, properties.len() as u8 + 3, 0, 0x87, properties.len() as u8];
+        let length = |length: usize| [length as u8 | 0x80, (length >> 7) as u8];
+        let mut packet = vec![0x20];
+        packet.extend(length(properties.len() + 4));
+        packet.extend([0, 0x87]);
+        packet.extend(length(properties.len()));
         packet.extend(properties);
         session.write(&packet);
     });
     let error = Client::connect(&peer.options(), Some(&credentials(key))).unwrap_err();
-    let text = error.to_string();
-    assert!(text.starts_with("the broker refused the connection: not authorized (0x87)"), "{text}");
-    let Error::Refused { as_hint: Some(hint), .. } = error else { panic!("{error:?}") };
-    assert_eq!(hint, "{\"AS\":\"https://as.example\"}");
+    assert_eq!(
+        error.to_string(),
+        "the broker refused the connection: not authorized (0x87); get a token from \"https://as.example/token\" with audience \
+         \"broker.example\", or get a token from \"https://second.example\"; the broker's log says why"
+    );
+    let Error::Refused { as_hints, .. } = error else { panic!("{error:?}") };
+    let [first, _] = as_hints.as_slice() else { panic!("{as_hints:?}") };
+    assert_eq!(first.as_url, "https://as.example/token");
+    assert_eq!(first.audience.as_deref(), Some("broker.example"));
     peer.finish();
 }
 

@@ -112,7 +112,7 @@ fn await_connack(
             }
             Incoming::Disconnect { reason, detail } => {
                 link.close();
-                return Err(Error::Refused { reason, detail, as_hint: None });
+                return Err(Error::Refused { reason, detail, as_hints: Vec::new() });
             }
             other => return Err(link.broken(STEP, format!("{} before CONNACK", other.name()))),
         }
