@@ -29,6 +29,9 @@ pub enum Authentication {
     Exporter,
     /// MQTT 5, method "ace": the token, then a proof over the broker's challenge (RFC 9431 §2.2.4.2.2).
     Challenge,
+    /// MQTT 5, method "ace": no token but the one that the broker holds for this client id from an earlier connection or another way, then a
+    /// proof over the broker's challenge (RFC 9431 §2.2.4.2.2). Of the credentials only the key is used.
+    Stored,
     /// MQTT 3.1.1 (or 5): the token in the user name, the proof over the TLS exporter value in the password (RFC 9431 §6.2).
     UserName,
     /// The 2017 draft's form: user name "ace", token and proof as JSON in the password, over the TLS exporter value.
@@ -40,7 +43,12 @@ pub enum Authentication {
 impl Authentication {
     /// Whether it takes MQTT 5.
     pub(crate) fn needs_v5(self) -> bool {
-        matches!(self, Self::Exporter | Self::Challenge)
+        matches!(self, Self::Exporter | Self::Challenge | Self::Stored)
+    }
+
+    /// Whether the broker's answer is a challenge.
+    pub(crate) fn awaits_challenge(self) -> bool {
+        matches!(self, Self::Challenge | Self::Stored)
     }
 }
 
@@ -62,8 +70,11 @@ pub(crate) fn present(
     if options.authentication == Authentication::None {
         return Ok(Presented::default());
     }
-    let credentials = credentials.ok_or_else(|| Error::Invalid("no token to present".to_owned()))?;
+    let credentials = credentials.ok_or_else(no_token)?;
     let token = credentials.token();
+    if token.is_empty() && options.authentication != Authentication::Stored {
+        return Err(no_token());
+    }
     let mut presented = Presented::default();
     match options.authentication {
         Authentication::None => {}
@@ -73,6 +84,12 @@ pub(crate) fn present(
         }
         Authentication::Challenge => {
             presented.authentication_data = Some(encode(&AuthenticationData::Challenge { token })?);
+        }
+        Authentication::Stored => {
+            if credentials.key().is_none() {
+                return Err(Error::Proof("a token that the broker holds takes the key that it is bound to".to_owned()));
+            }
+            presented.authentication_data = Some(encode(&AuthenticationData::StoredToken)?);
         }
         Authentication::UserName => {
             // A bearer token comes with an empty password (requirement T6).
@@ -105,6 +122,9 @@ pub(crate) fn present(
 
 /// The Authentication Data of the AUTH packet that brings a fresh token: the token alone (RFC 9431 §4).
 pub(crate) fn reauthentication_data(credentials: &Credentials) -> Result<Zeroizing<Vec<u8>>> {
+    if credentials.token().is_empty() {
+        return Err(no_token());
+    }
     encode(&AuthenticationData::Challenge { token: credentials.token() })
 }
 
@@ -114,7 +134,7 @@ pub(crate) fn answer_challenge(credentials: Option<&Credentials>, challenge: &[u
         step: "answering the broker's challenge",
         what: format!("a challenge of {} bytes instead of {NONCE_BYTES}", challenge.len()),
     })?;
-    let credentials = credentials.ok_or_else(|| Error::Invalid("no token to present".to_owned()))?;
+    let credentials = credentials.ok_or_else(no_token)?;
     let client_nonce = random::<NONCE_BYTES>()?;
     let proof = prove(credentials, &proof::challenge_message(&broker_nonce, &client_nonce))?;
     let answer = ChallengeAnswer { client_nonce, proof: &proof };
@@ -162,6 +182,10 @@ fn prove(credentials: &Credentials, message: &[u8]) -> Result<Zeroizing<Vec<u8>>
         .and_then(|key| key.prove(message))
         .map(Zeroizing::new)
         .map_err(|error| Error::Proof(error.to_string()))
+}
+
+fn no_token() -> Error {
+    Error::Invalid("no token to present".to_owned())
 }
 
 fn encode(data: &AuthenticationData<'_>) -> Result<Zeroizing<Vec<u8>>> {

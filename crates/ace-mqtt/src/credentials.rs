@@ -70,6 +70,12 @@ impl Credentials {
         })
     }
 
+    /// A key alone, for [`Authentication::Stored`](crate::Authentication::Stored): the broker holds the token that is bound to it.
+    #[must_use]
+    pub fn of_stored_token(key: Jwk) -> Self {
+        Self { token: Zeroizing::default(), key: Some(key), audience: Vec::new(), expires_at: None, broker_key: None }
+    }
+
     /// The same with the audience for which the token was issued.
     #[must_use]
     pub fn with_audience(mut self, audience: Vec<String>) -> Self {
@@ -91,7 +97,7 @@ impl Credentials {
         self
     }
 
-    /// The token, to be shown to nobody but the broker.
+    /// The token, to be shown to nobody but the broker; empty if only the broker has it.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token

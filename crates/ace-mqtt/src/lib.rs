@@ -61,5 +61,5 @@ pub use files::{SECRET_FILE_BYTES, read_secret, read_text, write_private};
 pub use hint::AsHint;
 pub use message::{Message, Qos, RetainedMessages, Subscribed, Subscription, check_filter, check_topic};
 pub use reason::{Reason, Version};
-pub use tls::{TlsOptions, TlsVersion};
+pub use tls::{ClientCertificate, TlsOptions, TlsVersion};
 pub use token::{ClientAuthentication, RequestFormat, RequestedKey, TokenClient, TokenRequest, TokenResponse};

@@ -12,7 +12,7 @@ use std::{
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion,
     client::Resumption,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
 use ace_profile::jose::Jwk;
@@ -20,6 +20,7 @@ use ace_profile::jose::Jwk;
 use crate::{
     broker_key,
     error::{Error, Result},
+    files,
 };
 
 /// Which TLS versions a client offers.
@@ -34,6 +35,15 @@ pub enum TlsVersion {
     V13,
 }
 
+/// The certificate with which a client authenticates in TLS (RFC 8705 §2, RFC 9431 §2.2.2).
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// PEM file with the certificate, followed by those that lead to an authority that the server trusts.
+    pub chain: PathBuf,
+    /// PEM file with its private key, not encrypted. It may be the same file.
+    pub key: PathBuf,
+}
+
 /// How to talk TLS to a server.
 #[derive(Debug, Clone, Default)]
 pub struct TlsOptions {
@@ -43,6 +53,8 @@ pub struct TlsOptions {
     pub ca_path: Option<PathBuf>,
     /// Versions to offer.
     pub version: TlsVersion,
+    /// The client's own certificate, shown to servers that ask for one.
+    pub client_certificate: Option<ClientCertificate>,
 }
 
 /// Upper bound of the certificates read from one file or folder.
@@ -93,11 +105,19 @@ fn certificates_of_file(path: &std::path::Path) -> Result<Vec<CertificateDer<'st
     Ok(certificates)
 }
 
+fn private_key_of_file(path: &std::path::Path) -> Result<PrivateKeyDer<'static>> {
+    let text = files::read_text(path)?;
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| Error::File {
+        path: path.to_owned(),
+        reason: "holds no private key in PEM that is not encrypted".to_owned(),
+    })
+}
+
 /// The rustls configuration for `options`: aws-lc, verification on, no session resumption (a resumed session must not be
 /// used for the exporter proof: requirement C5), extended master secret required on TLS 1.2 for the same reason (RFC 7627 §7).
 ///
 /// # Errors
-/// As [`trusted_certificates`].
+/// As [`trusted_certificates`], and likewise for the client's certificate and key.
 pub(crate) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(trusted_certificates(options)?);
@@ -112,11 +132,21 @@ pub(crate) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>> {
         TlsVersion::V13 => V13,
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(|error| Error::Invalid(format!("TLS cannot be set up: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match &options.client_certificate {
+        None => config.with_no_client_auth(),
+        Some(certificate) => {
+            let failed = |error: rustls::Error| Error::File {
+                path: certificate.chain.clone(),
+                reason: format!("cannot be used with the key in {}: {error}", certificate.key.display()),
+            };
+            let (chain, key) = (certificates_of_file(&certificate.chain)?, private_key_of_file(&certificate.key)?);
+            config.with_client_auth_cert(chain, key).map_err(failed)?
+        }
+    };
     config.resumption = Resumption::disabled();
     config.require_ems = true;
     Ok(Arc::new(config))
@@ -325,6 +355,9 @@ pub(crate) fn tls_words(error: &rustls::Error) -> String {
         ) => "the server's certificate is for another name".to_owned(),
         Tls::AlertReceived(AlertDescription::ProtocolVersion) => {
             "the server does not speak this TLS version".to_owned()
+        }
+        Tls::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the server asks for a client certificate".to_owned()
         }
         Tls::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "the server does not speak TLS on this port".to_owned()

@@ -136,6 +136,11 @@ impl TokenClient {
         if trust.version != TlsVersion::Any {
             return Err(Error::Invalid("the TLS version towards an authorization server cannot be chosen".to_owned()));
         }
+        if trust.client_certificate.is_some() {
+            return Err(Error::Invalid(
+                "an authorization server is shown id and secret, not a client certificate".to_owned(),
+            ));
+        }
         let roots: Vec<Certificate<'static>> = tls::trusted_certificates(trust)?
             .iter()
             .map(|certificate| Certificate::from_der(certificate.as_ref()).to_owned())

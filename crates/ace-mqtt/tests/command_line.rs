@@ -11,7 +11,7 @@ use std::{
 };
 
 use ace_mqtt::Credentials;
-use peer::{PATIENCE, Peer, TOKEN, credentials, key};
+use peer::{PATIENCE, Peer, TOKEN, auth, credentials, key};
 use serde_json::{Value, json};
 
 fn ace_mqtt(arguments: &[&str]) -> Command {
@@ -399,6 +399,36 @@ fn v1_mqtt_311_uses_the_user_name_by_itself() {
     let output = run_with_broker(&peer, "pub", &["-V", "mqttv311", "-t", "a", "-m", "x", "-q", "1"]);
     assert_eq!(output.status.code(), Some(7));
     assert!(text(&output.stderr).contains("may mean that the token does not allow the topic"));
+    peer.finish();
+}
+
+#[test]
+fn c4_stored_needs_client_id_and_key_and_no_token() {
+    let peer = Peer::once(|session| {
+        let connect = session.connect();
+        assert_eq!((connect.client_id.as_str(), connect.data.as_deref()), ("sensor", Some(&[0, 0][..])));
+        session.write(&auth(0x18, "ace", b"12345678"));
+        session.expect(0xf0);
+        session.write(&[0x20, 3, 0, 0, 0]);
+        session.expect(0x30);
+        session.expect(0xe0);
+    });
+    let base = ["-t", "a", "-m", "x", "--auth", "stored"];
+    let stored = |more: &[&str]| run_with_broker(&peer, "pub", &[&base[..], more].concat());
+    assert_eq!(stored(&[]).status.code(), Some(2), "no client id");
+    let output = stored(&["-i", "sensor"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+
+    let without = |more: &[&str]| run(&[&["pub", "-i", "sensor"], &base[..], more].concat());
+    for (more, what) in [
+        (&[][..], "needs the key"),
+        (&["--key", "k", "--token", "t"], "sends no token"),
+        (&["--as", "https://a/token", "--client-id", "i", "--client-secret-file", "f"], "nothing to fetch"),
+    ] {
+        let output = without(more);
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        assert!(text(&output.stderr).contains(what), "{}", text(&output.stderr));
+    }
     peer.finish();
 }
 

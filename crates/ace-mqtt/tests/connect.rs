@@ -5,7 +5,7 @@ mod peer;
 
 use std::time::{Duration, Instant};
 
-use ace_mqtt::{Authentication, Client, Error, Message, Qos, TlsVersion, Version, ace_profile::base64url};
+use ace_mqtt::{Authentication, Client, Credentials, Error, Message, Qos, TlsVersion, Version, ace_profile::base64url};
 use peer::{PATIENCE, Peer, TOKEN, auth, credentials, key};
 use rustls::ProtocolVersion;
 
@@ -88,6 +88,47 @@ fn c3_challenges_that_break_the_rules_end_the_connection() {
         assert!(matches!(error, Error::Protocol { .. }), "{shown}: {error}");
         peer.finish();
     }
+}
+
+#[test]
+fn c4_a_token_that_the_broker_holds_takes_the_key_alone() {
+    let (key, verify) = key();
+    let peer = Peer::once(move |session| {
+        let connect = session.connect();
+        assert_eq!(connect.method.as_deref(), Some("ace"));
+        assert_eq!(connect.data.as_deref(), Some(&[0, 0][..]), "an empty token");
+        session.write(&auth(0x18, "ace", b"12345678"));
+        let body = session.expect(0xf0);
+        let (client_nonce, proof) = body[11..].split_at(8);
+        assert!(verify(&[b"12345678", client_nonce].concat(), proof));
+        session.write(&[0x20, 3, 0, 0, 0]);
+        session.expect(0xe0);
+    });
+    let mut options = peer.options();
+    options.authentication = Authentication::Stored;
+    options.client_id = Some("sensor".to_owned());
+    Client::connect(&options, Some(&Credentials::of_stored_token(key))).unwrap().disconnect().unwrap();
+    peer.finish();
+}
+
+#[test]
+fn c4_a_key_alone_is_no_token_to_present() {
+    for authentication in [Authentication::Exporter, Authentication::Challenge, Authentication::UserName] {
+        let (key, _) = key();
+        let peer = Peer::once(|session| assert!(!session.handshake() || session.ended(), "nothing may be sent"));
+        let mut options = peer.options();
+        options.authentication = authentication;
+        let error = Client::connect(&options, Some(&Credentials::of_stored_token(key))).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(_)), "{error}");
+        peer.finish();
+    }
+    let peer = Peer::once(|session| assert!(!session.handshake() || session.ended(), "nothing may be sent"));
+    let mut options = peer.options();
+    options.authentication = Authentication::Stored;
+    options.client_id = Some("sensor".to_owned());
+    let error = Client::connect(&options, Some(&Credentials::new(TOKEN, None).unwrap())).unwrap_err();
+    assert!(matches!(&error, Error::Proof(_)), "{error}");
+    peer.finish();
 }
 
 #[test]
@@ -393,6 +434,10 @@ fn contradictions_are_found_before_anything_is_sent() {
     assert!(matches!(Client::connect(&options, Some(&credentials(key.clone()))), Err(Error::Invalid(_))));
     let mut options = peer.options();
     options.will = Some(Message::new("a/#", ""));
+    assert!(matches!(Client::connect(&options, Some(&credentials(key.clone()))), Err(Error::Invalid(_))));
+    // Nobody has stored a token for a random client id.
+    let mut options = peer.options();
+    options.authentication = Authentication::Stored;
     assert!(matches!(Client::connect(&options, Some(&credentials(key))), Err(Error::Invalid(_))));
 }
 

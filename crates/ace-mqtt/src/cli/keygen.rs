@@ -83,7 +83,7 @@ impl Keygen {
         write_private(&path, Zeroizing::new(format!("{}\n", secret.as_str())).as_bytes())?;
         match key.public_value() {
             Some(public) => output::line(&public.to_string())?,
-            None => eprintln!("ace-mqtt: a symmetric key has no public half to print; it is in {}", path.display()),
+            None => output::note(&format!("a symmetric key has no public half to print; it is in {}", path.display())),
         }
         Ok(Exit::Done)
     }

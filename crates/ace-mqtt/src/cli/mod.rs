@@ -2,6 +2,7 @@
 
 mod as_arguments;
 mod broker_arguments;
+mod connection_arguments;
 mod exit;
 mod interrupt;
 mod keygen;
@@ -10,6 +11,7 @@ mod output;
 mod publish;
 mod subscribe;
 mod token;
+mod token_arguments;
 
 use std::process::ExitCode;
 
@@ -92,7 +94,7 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("ace-mqtt: {failure}");
+            output::note(&failure.to_string());
             failure.exit().into()
         }
     }

@@ -1,4 +1,4 @@
-//! Standard output, with a closed pipe told apart from other failures.
+//! Standard output, with a closed pipe told apart from other failures, and standard error.
 
 use std::io::{self, Write};
 
@@ -18,4 +18,9 @@ pub(crate) fn write(parts: &[&[u8]]) -> Result<bool, Failure> {
 /// Writes a line of text.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     write(&[text.as_bytes(), b"\n"]).map(|_| ())
+}
+
+/// Says something on standard error, in a line of its own. Nothing can be done if that is gone.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "ace-mqtt: {text}");
 }

@@ -132,7 +132,7 @@ impl Subscribe {
                     self.broker.say(&format!("subscribed to {:?} with QoS {qos}", answer.filter));
                 }
                 Err(reason) => {
-                    eprintln!("ace-mqtt: the broker refused the subscription to {:?}: {reason}", answer.filter)
+                    output::note(&format!("the broker refused the subscription to {:?}: {reason}", answer.filter));
                 }
             }
         }

@@ -74,7 +74,7 @@ impl Token {
             let life = answer
                 .expires_in
                 .map_or_else(String::new, |seconds| format!("; valid for {:?}", Duration::from_secs(seconds)));
-            eprintln!("ace-mqtt: token and key are in {}{life}", path.display());
+            output::note(&format!("token and key are in {}{life}", path.display()));
             return Ok(Exit::Done);
         }
         if self.json {

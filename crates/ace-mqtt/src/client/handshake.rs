@@ -7,7 +7,7 @@ use mqtt_protocol_core::mqtt::result_code::AuthReasonCode;
 
 use super::{Client, ConnectOptions, RECEIVE_MAXIMUM, link::Link, options};
 use crate::{
-    authentication::{self, Authentication},
+    authentication,
     credentials::Credentials,
     error::{Error, Result},
     incoming::{Connack, Incoming},
@@ -20,7 +20,7 @@ const STEP: &str = "waiting for the broker's answer to CONNECT";
 impl Client {
     /// Connects, proves possession of the token's key and waits for the broker's consent.
     ///
-    /// `credentials` may be missing only with [`Authentication::None`].
+    /// `credentials` may be missing only with [`Authentication::None`](crate::Authentication::None).
     ///
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Tls`], [`Error::Proof`], [`Error::Refused`], [`Error::ConnectionLost`], [`Error::Protocol`] and
@@ -82,7 +82,7 @@ fn await_connack(
     credentials: Option<&Credentials>,
     deadline: Instant,
 ) -> Result<Connack> {
-    let mut challenge_awaited = options.authentication == Authentication::Challenge;
+    let mut challenge_awaited = options.authentication.awaits_challenge();
     loop {
         let Some(packet) = link.next_packet(STEP, deadline)? else {
             link.close();

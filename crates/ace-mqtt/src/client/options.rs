@@ -72,6 +72,12 @@ pub(super) fn check(options: &ConnectOptions) -> Result<()> {
             "MQTT 3.1.1 has no extended authentication: use the user name, or MQTT 5".to_owned(),
         ));
     }
+    if options.authentication == Authentication::Stored && options.client_id.is_none() {
+        return Err(Error::Invalid(
+            "the broker finds the token that it holds by the client id: give the one of the earlier connection"
+                .to_owned(),
+        ));
+    }
     if let Some(will) = &options.will {
         message::check_topic(&will.topic)?;
     }

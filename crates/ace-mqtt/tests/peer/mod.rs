@@ -12,13 +12,14 @@ use std::{
 };
 
 use ace_mqtt::{
-    ConnectOptions, Credentials, TlsOptions, TlsVersion,
+    ConnectOptions, Credentials, TlsOptions,
     ace_profile::{base64url, jose::Jwk, random::SystemRandom},
 };
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use rustls::{
-    ServerConfig, ServerConnection,
+    RootCertStore, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
 };
 
 /// Nothing in these tests takes longer.
@@ -50,6 +51,15 @@ impl Peer {
 
     /// The same with a certificate for other names.
     pub fn named(names: &[&str], scripts: Vec<Script>) -> Self {
+        Self::new(names, None, scripts)
+    }
+
+    /// Serves one connection, of a client with a certificate from this authority.
+    pub fn demanding(authority: CertificateDer<'static>, script: impl FnOnce(&mut Session) + Send + 'static) -> Self {
+        Self::new(&["localhost", "127.0.0.1"], Some(authority), vec![Box::new(script)])
+    }
+
+    fn new(names: &[&str], authority: Option<CertificateDer<'static>>, scripts: Vec<Script>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certified =
             rcgen::generate_simple_self_signed(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
@@ -59,14 +69,19 @@ impl Peer {
         // An uncompressed point of P-256.
         let public_key = certified.signing_key.public_key_raw().to_vec();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = Arc::new(
-            ServerConfig::builder_with_provider(provider)
-                .with_protocol_versions(rustls::ALL_VERSIONS)
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate], key)
-                .unwrap(),
-        );
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .unwrap();
+        let builder = match authority {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let config = Arc::new(builder.with_single_cert(vec![certificate], key).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
@@ -112,7 +127,7 @@ impl Peer {
 
     /// Trust in it.
     pub fn trust(&self) -> TlsOptions {
-        TlsOptions { ca_file: Some(self.ca()), ca_path: None, version: TlsVersion::Any }
+        TlsOptions { ca_file: Some(self.ca()), ..TlsOptions::default() }
     }
 
     /// Waits for the end of the script; its panics are the test's.
@@ -224,6 +239,11 @@ impl Session {
     /// The TLS version in use.
     pub fn version(&self) -> rustls::ProtocolVersion {
         self.tls.protocol_version().unwrap()
+    }
+
+    /// The client's certificate, in DER.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        self.tls.peer_certificates()?.first().map(|certificate| certificate.to_vec())
     }
 
     /// Reads until the client closes; true if it did so properly.
