@@ -1,4 +1,5 @@
-//! A sensor that runs for ever: it gets a token for its own key, publishes once a minute, and gets a fresh token before the old one runs out.
+//! A sensor that runs for ever on one connection: it gets a token for its own key, publishes once a minute, and brings the broker a fresh token before the
+//! old one runs out.
 //!
 //! ```text
 //! cargo run -p ace-mqtt --example sensor -- https://as.example/token sensor sensor.secret broker.example
@@ -31,22 +32,24 @@ fn main() -> Result<()> {
     let key = Jwk::generate_ed25519(&mut SystemRandom).map_err(|error| invalid(&error))?;
     let scope = Scope::from_aif_value(&serde_json::json!([[TOPIC, ["pub"]]])).map_err(|error| invalid(&error))?;
 
-    loop {
-        let answer = tokens.request(&TokenRequest {
-            audience: Some(broker.clone()),
-            scope: Some(scope.to_claim()),
-            key: RequestedKey::Own(Box::new(key.clone())),
-        })?;
-        // Come back before the broker would end the session.
-        let life = Duration::from_secs(answer.expires_in.unwrap_or(3600).max(10));
-        let renew = Instant::now() + life * 9 / 10;
+    let request = TokenRequest {
+        audience: Some(broker.clone()),
+        scope: Some(scope.to_claim()),
+        key: RequestedKey::Own(Box::new(key)),
+    };
 
-        let mut client = Client::connect(&ConnectOptions::new(broker.clone()), Some(&answer.credentials))?;
+    let mut answer = tokens.request(&request)?;
+    let mut client = Client::connect(&ConnectOptions::new(broker.clone()), Some(&answer.credentials))?;
+    loop {
+        // Well before the broker would end the session.
+        let life = Duration::from_secs(answer.expires_in.unwrap_or(3600).max(10));
+        let renew = Instant::now() + life * 4 / 5;
         while Instant::now() < renew {
             client.publish(&Message::new(TOPIC, "21.5").with_qos(Qos::AtLeastOnce))?;
             // Waiting in `receive` keeps the connection alive.
             while client.receive(PAUSE.min(renew.saturating_duration_since(Instant::now())))?.is_some() {}
         }
-        client.disconnect()?;
+        answer = tokens.request(&request)?;
+        client.reauthenticate(&answer.credentials)?;
     }
 }

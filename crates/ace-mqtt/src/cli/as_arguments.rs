@@ -67,9 +67,22 @@ pub(crate) struct Wanted<'a> {
     pub(crate) subscribe: &'a [String],
 }
 
+/// A server and what is asked of it, as often as tokens are needed: for the same key each time, unless the server makes it.
+pub(crate) struct TokenSource {
+    client: TokenClient,
+    request: TokenRequest,
+}
+
+impl TokenSource {
+    /// Asks for a token.
+    pub(crate) fn ask(&self) -> Result<TokenResponse, Error> {
+        self.client.request(&self.request)
+    }
+}
+
 impl AsArguments {
-    /// Asks for a token. Without a key of its own, and unless a symmetric one is wanted, the client gets a fresh Ed25519 key.
-    pub(crate) fn request(&self, wanted: &Wanted<'_>, key: Option<&PathBuf>) -> Result<TokenResponse, Failure> {
+    /// What to ask whom for. Without a key of its own, and unless a symmetric one is wanted, the client gets a fresh Ed25519 key.
+    pub(crate) fn source(&self, wanted: &Wanted<'_>, key: Option<&PathBuf>) -> Result<TokenSource, Failure> {
         let (Some(url), Some(id), Some(secret_file)) = (&self.url, &self.client_id, &self.client_secret_file) else {
             return Err(Failure::Usage("--as, --client-id and --client-secret-file go together".to_owned()));
         };
@@ -88,7 +101,7 @@ impl AsArguments {
                 ClientAuthArgument::Post => ClientAuthentication::Parameters,
             })
             .with_format(if self.form { RequestFormat::Form } else { RequestFormat::AceJson });
-        Ok(client.request(&request)?)
+        Ok(TokenSource { client, request })
     }
 
     fn scope(&self, wanted: &Wanted<'_>) -> Result<Option<String>, Failure> {

@@ -1,5 +1,7 @@
 //! Options that say how to come in at a broker, and who with, shared by `pub` and `sub`. Names as those of mosquitto's clients.
 
+use std::time::Instant;
+
 use ace_mqtt::{Authentication, Client, ConnectOptions, Credentials, Message, Qos};
 use clap::{Args, ValueEnum};
 
@@ -7,6 +9,7 @@ use super::{
     Failure,
     as_arguments::{AsArguments, Wanted},
     connection_arguments::{ConnectionArguments, TlsArguments},
+    renewal::Renewal,
     token_arguments::TokenArguments,
 };
 
@@ -66,6 +69,16 @@ struct ProofArguments {
     /// How to present token and proof; by default exporter on MQTT 5 and username on MQTT 3.1.1
     #[arg(long, value_enum, value_name = "HOW")]
     auth: Option<AuthArgument>,
+
+    /// MQTT 5: get a fresh token from --as whenever four fifths of the old one's life have passed, and stay connected
+    #[arg(long, requires = "url")]
+    renew: bool,
+}
+
+/// A connection, and what keeps its token fresh.
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    pub(crate) renewal: Option<Renewal>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,9 +101,10 @@ enum AuthArgument {
 
 impl BrokerArguments {
     /// Gets the token if that is asked for, and connects.
-    pub(crate) fn connect(&self, wanted: &Wanted<'_>) -> Result<Client, Failure> {
+    pub(crate) fn connect(&self, wanted: &Wanted<'_>) -> Result<Connected, Failure> {
         let options = self.options()?;
-        let credentials = self.credentials(&options, wanted)?;
+        self.check_renewal(&options)?;
+        let (credentials, renewal) = self.credentials(&options, wanted)?;
         self.say(&format!("connecting to {}:{}", options.host, options.port));
         let client = Client::connect(&options, credentials.as_ref())?;
         self.say(&format!(
@@ -99,7 +113,12 @@ impl BrokerArguments {
             client.tls_description(),
             if client.session_present() { ", earlier session continued" } else { "" }
         ));
-        Ok(client)
+        Ok(Connected { client, renewal })
+    }
+
+    /// Whether the token is to be renewed.
+    pub(crate) fn renews(&self) -> bool {
+        self.proof.renew
     }
 
     /// A line on standard error, with --debug.
@@ -148,25 +167,48 @@ impl BrokerArguments {
         Ok(options)
     }
 
-    fn credentials(&self, options: &ConnectOptions, wanted: &Wanted<'_>) -> Result<Option<Credentials>, Failure> {
+    fn check_renewal(&self, options: &ConnectOptions) -> Result<(), Failure> {
+        if !self.renews() {
+            return Ok(());
+        }
+        if self.is_v311() {
+            return Err(Failure::Usage("--renew needs MQTT 5: MQTT 3.1.1 has no re-authentication".to_owned()));
+        }
         match options.authentication {
-            Authentication::None => return Ok(None),
+            Authentication::Exporter | Authentication::Challenge => Ok(()),
+            _ => Err(Failure::Usage(
+                "--renew needs --auth exporter or challenge: only these connections can be re-authenticated".to_owned(),
+            )),
+        }
+    }
+
+    fn credentials(
+        &self,
+        options: &ConnectOptions,
+        wanted: &Wanted<'_>,
+    ) -> Result<(Option<Credentials>, Option<Renewal>), Failure> {
+        match options.authentication {
+            Authentication::None => return Ok((None, None)),
             Authentication::Stored if self.server.url.is_some() => {
                 return Err(Failure::Usage("--auth stored sends no token, so --as has nothing to fetch".to_owned()));
             }
-            Authentication::Stored => return self.token.key_of_stored_token().map(Some),
+            Authentication::Stored => return Ok((Some(self.token.key_of_stored_token()?), None)),
             _ => {}
         }
         if let Some(url) = &self.server.url {
             self.say(&format!("asking {url} for a token"));
-            let answer = self.server.request(wanted, self.token.key.as_ref())?;
-            return Ok(Some(answer.credentials));
+            let source = self.server.source(wanted, self.token.key.as_ref())?;
+            let asked = Instant::now();
+            let answer = source.ask()?;
+            let renewal = self.renews().then(|| Renewal::start(source, asked, answer.expires_in)).transpose()?;
+            return Ok((Some(answer.credentials), renewal));
         }
-        self.token.credentials()?.map(Some).ok_or_else(|| {
+        let credentials = self.token.credentials()?.ok_or_else(|| {
             Failure::Usage(
                 "no token: give --credentials, --token-file with --key, or --as; or --auth none to connect without"
                     .to_owned(),
             )
-        })
+        })?;
+        Ok((Some(credentials), None))
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No token from the authorization server.
     NoToken = 3,
-    /// The broker refused the connection.
+    /// The broker refused the connection, or a fresh token for it.
     Refused = 5,
     /// The connection was lost, or the broker ended it.
     Lost = 7,
@@ -59,7 +59,7 @@ impl Failure {
                 }
                 Error::Unreachable { .. } => Exit::Unreachable,
                 Error::Tls { .. } => Exit::Tls,
-                Error::Refused { .. } => Exit::Refused,
+                Error::Refused { .. } | Error::ReauthenticationRefused { .. } => Exit::Refused,
                 Error::Disconnected { .. } | Error::ConnectionLost { .. } => Exit::Lost,
                 Error::PublishRefused { .. } => Exit::Denied,
                 Error::Protocol { .. } => Exit::Protocol,

@@ -9,6 +9,7 @@ mod keygen;
 mod manual;
 mod output;
 mod publish;
+mod renewal;
 mod subscribe;
 mod token;
 mod token_arguments;
@@ -37,7 +38,7 @@ Exit codes, as those of mosquitto's clients where these have one:
   1  a file, key or value cannot be used   12  the broker refused the message, or every subscription
   2  wrong usage                           14  the broker cannot be reached
   3  no token from the server              27  nothing in time
-  5  the broker refused the connection
+  5  the broker refused the connection, or a fresh token for it
   7  the connection was lost or ended by the broker
   8  TLS with the broker failed";
 

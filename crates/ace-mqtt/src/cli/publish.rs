@@ -11,7 +11,13 @@ use std::{
 use ace_mqtt::{Client, Error, Message, Qos, check_topic};
 use clap::{ArgGroup, Args};
 
-use super::{Exit, Failure, as_arguments::Wanted, broker_arguments::BrokerArguments, interrupt::Interrupt};
+use super::{
+    Exit, Failure,
+    as_arguments::Wanted,
+    broker_arguments::{BrokerArguments, Connected},
+    interrupt::Interrupt,
+    renewal::Renewal,
+};
 
 /// Largest message, in bytes: what MQTT can carry.
 const PAYLOAD_BYTES: u64 = 268_435_455;
@@ -23,6 +29,9 @@ Examples:
   ace-mqtt pub -h broker.example -t room/1/temperature -m 21.5 -q 1 --credentials sensor.credentials
   tail -f /var/log/sensor | ace-mqtt pub -h broker.example -t room/1/log -l -q 1 --credentials sensor.credentials
   ace-mqtt pub -h broker.example -t room/1/temperature -m 21.5 --as https://as.example/token \\
+      --client-id sensor --client-secret-file sensor.secret --audience broker.example
+  # for ever, with a fresh token whenever one is needed
+  tail -f /var/log/sensor | ace-mqtt pub -h broker.example -t room/1/log -l -q 1 --renew --as https://as.example/token \\
       --client-id sensor --client-secret-file sensor.secret --audience broker.example
 
 With -q 0 (the default) MQTT has no answer to a message: use -q 1 to learn whether the broker accepted it.";
@@ -73,14 +82,17 @@ pub(crate) struct Publish {
 impl Publish {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         check_topic(&self.topic)?;
+        if self.broker.renews() && !self.stdin_line {
+            return Err(Failure::Usage("--renew is for connections that last: it needs -l".to_owned()));
+        }
         let qos = Qos::try_from(self.qos)?;
         // Whatever can be read is read before the broker is bothered.
         let single = self.single_message()?;
         let wanted = Wanted { publish: std::slice::from_ref(&self.topic), subscribe: &[] };
-        let mut client = self.broker.connect(&wanted)?;
+        let Connected { mut client, renewal } = self.broker.connect(&wanted)?;
         let result = match single {
             Some(payload) => self.send(&mut client, payload, qos),
-            None => self.send_lines(&mut client, qos),
+            None => self.send_lines(&mut client, renewal, qos),
         };
         match result {
             Ok(()) => {
@@ -126,7 +138,7 @@ impl Publish {
         Ok(())
     }
 
-    fn send_lines(&self, client: &mut Client, qos: Qos) -> Result<(), Failure> {
+    fn send_lines(&self, client: &mut Client, mut renewal: Option<Renewal>, qos: Qos) -> Result<(), Failure> {
         let interrupt = Interrupt::listen()?;
         let lines = read_lines();
         while !interrupt.arrived() {
@@ -138,6 +150,11 @@ impl Publish {
             }
             // Keep-alive, and news of a connection that the broker has ended. Messages of an earlier session are not for us.
             while client.receive(Duration::ZERO)?.is_some() {}
+            if let Some(renewal) = &mut renewal
+                && renewal.turn(client)?
+            {
+                self.broker.say("the broker accepted a fresh token");
+            }
         }
         Ok(())
     }

@@ -5,7 +5,14 @@ use std::time::{Duration, Instant};
 use ace_mqtt::{Client, Message, Qos, RetainedMessages, Subscription, check_filter};
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Failure, as_arguments::Wanted, broker_arguments::BrokerArguments, interrupt::Interrupt, output};
+use super::{
+    Exit, Failure,
+    as_arguments::Wanted,
+    broker_arguments::{BrokerArguments, Connected},
+    interrupt::Interrupt,
+    output,
+    renewal::Renewal,
+};
 
 /// How often a waiting client looks for signals.
 const TURN: Duration = Duration::from_millis(200);
@@ -15,7 +22,10 @@ Examples:
   ace-mqtt sub -h broker.example -t 'room/1/#' -v --credentials display.credentials
   ace-mqtt sub -h broker.example -t a/b -t c/d -C 1 -W 10 --credentials display.credentials
   ace-mqtt sub -h broker.example -t 'room/1/#' --as https://as.example/token \\
-      --client-id display --client-secret-file display.secret --audience broker.example
+      --client-id display --client-secret-file display.secret --audience broker.example --renew
+
+With --renew it gets a fresh token whenever one is needed, and goes on. A server that does not answer is asked again, with a line on standard error each
+time, until the broker ends the connection.
 
 A refused filter is reported, and the others stay. If the broker ends the connection (as when the token expires), its reason is
 printed, and the exit code is 7.";
@@ -90,7 +100,7 @@ impl Subscribe {
         // As with mosquitto_sub, the time counts from the start.
         let end = self.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let wanted = Wanted { publish: &[], subscribe: &self.topic };
-        let mut client = self.broker.connect(&wanted)?;
+        let Connected { mut client, renewal } = self.broker.connect(&wanted)?;
         if !self.subscribe(&mut client, &subscriptions)? {
             client.disconnect()?;
             return Ok(Exit::Denied);
@@ -99,7 +109,7 @@ impl Subscribe {
             client.disconnect()?;
             return Ok(Exit::Done);
         }
-        let exit = self.print_messages(&mut client, &interrupt, end)?;
+        let exit = self.print_messages(&mut client, renewal, &interrupt, end)?;
         client.disconnect()?;
         Ok(exit)
     }
@@ -122,6 +132,14 @@ impl Subscribe {
             .collect())
     }
 
+    /// The same subscriptions once more, without the retained messages, after a fresh token: the answers tell whether it allows less than the old one, and
+    /// Mosquitto sends what it has held back during the re-authentication.
+    fn subscriptions_again(&self) -> Result<Vec<Subscription>, Failure> {
+        let mut subscriptions = self.subscriptions()?;
+        subscriptions.iter_mut().for_each(|subscription| subscription.retained = RetainedMessages::Never);
+        Ok(subscriptions)
+    }
+
     /// Subscribes, and reports each refusal. `false` if nothing was granted.
     fn subscribe(&self, client: &mut Client, subscriptions: &[Subscription]) -> Result<bool, Failure> {
         let mut granted = false;
@@ -142,6 +160,7 @@ impl Subscribe {
     fn print_messages(
         &self,
         client: &mut Client,
+        mut renewal: Option<Renewal>,
         interrupt: &Interrupt,
         end: Option<Instant>,
     ) -> Result<Exit, Failure> {
@@ -149,6 +168,12 @@ impl Subscribe {
         loop {
             if interrupt.arrived() {
                 return Ok(Exit::Done);
+            }
+            if let Some(renewal) = &mut renewal
+                && renewal.turn(client)?
+            {
+                self.broker.say("the broker accepted a fresh token");
+                self.subscribe(client, &self.subscriptions_again()?)?;
             }
             let now = Instant::now();
             if end.is_some_and(|end| now >= end) {

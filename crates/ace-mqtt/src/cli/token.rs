@@ -68,7 +68,7 @@ impl Token {
             ));
         }
         let wanted = Wanted { publish: &self.publish, subscribe: &self.subscribe };
-        let answer = self.server.request(&wanted, self.key.as_ref())?;
+        let answer = self.server.source(&wanted, self.key.as_ref())?.ask()?;
         if let Some(path) = &self.out {
             answer.credentials.save(path)?;
             let life = answer
