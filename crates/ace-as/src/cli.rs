@@ -52,10 +52,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Read a configuration and every file it names, and say what is wrong with it
     Check(CheckArgs),
-    /// Print the man page, or write those of all subcommands too into a folder
+    /// Print the main man page, or write those of all commands into a folder
     #[command(hide = true)]
     Man {
-        /// The folder
+        /// The folder, which must be there
         folder: Option<PathBuf>,
     },
     /// Print a shell's completion script

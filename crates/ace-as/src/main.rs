@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use ace_as::init::{self, Options, TrialSet};
 use ace_as::{Config, Level, Log, Server};
 use clap::{CommandFactory as _, Parser as _};
+use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
 
 use cli::{Cli, Command, InitArgs, ServeArgs};
@@ -21,10 +22,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Check(args) => check(&args.config),
         Command::Man { folder } => man(folder.as_deref()),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ace-as", &mut io::stdout());
-            Ok(())
-        }
+        Command::Completions { shell } => completions(shell),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,8 +47,19 @@ fn run_init(args: InitArgs) -> Result<(), Box<dyn Error>> {
         plugin: args.plugin,
         force: args.force,
     })?;
-    describe(&trial, &mut io::stdout().lock())?;
+    let mut out = Vec::new();
+    describe(&trial, &mut out)?;
+    print(&out)?;
     Ok(())
+}
+
+/// Writes to standard output. A reader that has left, such as `head`, is no failure.
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
 fn describe(trial: &TrialSet, out: &mut impl io::Write) -> io::Result<()> {
@@ -115,18 +124,30 @@ fn serve(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
 
 fn check(path: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::load(path)?;
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     for warning in &config.warnings {
         writeln!(out, "warning: {warning}")?;
     }
     writeln!(out, "{}: good: {}", path.display(), config.summary())?;
+    print(&out)?;
     Ok(())
 }
 
 fn man(folder: Option<&Path>) -> Result<(), Box<dyn Error>> {
     match folder {
         Some(folder) => clap_mangen::generate_to(Cli::command(), folder)?,
-        None => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout().lock())?,
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            print(&page)?;
+        }
     }
+    Ok(())
+}
+
+fn completions(shell: Shell) -> Result<(), Box<dyn Error>> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ace-as", &mut script);
+    print(&script)?;
     Ok(())
 }

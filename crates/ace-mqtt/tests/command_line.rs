@@ -514,14 +514,133 @@ fn a_closed_pipe_ends_sub_quietly() {
 }
 
 #[test]
+fn l1_authz_info_publishes_the_token_as_an_anonymous_client() {
+    // (QoS on the command line, first byte of PUBLISH, answers, exit code, what is said)
+    let cases: [(&str, u8, u8, i32, &str); 3] = [
+        ("1", 0x32, 0, 0, "the broker stored the token\n"),
+        ("1", 0x32, 0x10, 0, "the broker stored the token\n"),
+        ("2", 0x34, 0, 0, "the broker stored the token\n"),
+    ];
+    for (qos, first, reason, code, said) in cases {
+        let peer = Peer::once(move |session| {
+            let connect = session.welcome();
+            assert_eq!((connect.method, connect.user_name, connect.password), (None, None, None));
+            let body = session.expect(first);
+            assert_eq!(&body[..12], b"\0\x0aauthz-info");
+            assert_eq!(&body[15..], TOKEN.as_bytes());
+            if qos == "2" {
+                session.write(&[0x50, 2, body[12], body[13]]);
+                session.expect(0x62);
+                session.write(&[0x70, 2, body[12], body[13]]);
+            } else {
+                session.write(&[0x40, 3, body[12], body[13], reason]);
+            }
+            assert_eq!(session.expect(0xe0), [0]);
+        });
+        let output = run_with_broker(&peer, "authz-info", &["-q", qos]);
+        assert_eq!(
+            (output.status.code(), text(&output.stdout).as_str()),
+            (Some(code), said),
+            "{}",
+            text(&output.stderr)
+        );
+        peer.finish();
+    }
+}
+
+#[test]
+fn l1_authz_info_tells_what_the_broker_has_against_the_token() {
+    for (reason, words) in [(0x87, "not authorized (0x87)"), (0x99, "payload format invalid (0x99)")] {
+        // By PUBACK, and by DISCONNECT where there is no acknowledgement.
+        for qos in ["1", "0"] {
+            let peer = Peer::once(move |session| {
+                session.welcome();
+                if qos == "1" {
+                    let body = session.expect(0x32);
+                    assert_eq!(&body[..7], b"\0\x05other");
+                    session.write(&[0x40, 3, body[7], body[8], reason]);
+                    session.expect(0xe0);
+                } else {
+                    session.expect(0x30);
+                    session.write(&[0xe0, 1, reason]);
+                }
+            });
+            let output = run_with_broker(&peer, "authz-info", &["-t", "other", "-q", qos]);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(12), 0));
+            assert_eq!(
+                text(&output.stderr),
+                format!("ace-mqtt: the broker refused the token: {words}; the broker's log says why\n")
+            );
+            peer.finish();
+        }
+    }
+    // Not a word about the token.
+    let peer = Peer::once(|session| {
+        session.welcome();
+        session.expect(0x30);
+        session.write(&[0xe0, 1, 0x8b]);
+    });
+    assert_eq!(run_with_broker(&peer, "authz-info", &["-q", "0"]).status.code(), Some(7));
+    peer.finish();
+    // Nobody is let in without a token.
+    let peer = Peer::once(|session| {
+        session.connect();
+        session.write(&[0x20, 3, 0, 0x87, 0]);
+    });
+    assert_eq!(run_with_broker(&peer, "authz-info", &[]).status.code(), Some(5));
+    peer.finish();
+}
+
+#[test]
+fn l1_authz_info_promises_no_more_than_the_broker_says() {
+    let peer = Peer::start(vec![
+        Box::new(|session| {
+            session.welcome();
+            session.expect(0x30);
+            session.expect(0xc0);
+            session.write(&[0xd0, 0]);
+            session.expect(0xe0);
+        }),
+        Box::new(|session| {
+            assert_eq!(session.welcome().level, 4);
+            let body = session.expect(0x32);
+            session.write(&[0x40, 2, body[12], body[13]]);
+            session.expect(0xe0);
+        }),
+    ]);
+    let output = run_with_broker(&peer, "authz-info", &["-q", "0"]);
+    assert!(text(&output.stdout).starts_with("the broker did not object"), "{}", text(&output.stdout));
+    let output = run_with_broker(&peer, "authz-info", &["-V", "mqttv311"]);
+    assert!(text(&output.stdout).contains("no words for a refusal"), "{}", text(&output.stdout));
+    peer.finish();
+    // A key that nobody keeps is no use, and no token is no token.
+    let server = ["authz-info", "--as", "https://a/token", "--client-id", "i", "--client-secret-file", "f"];
+    assert_eq!(run(&server).status.code(), Some(2));
+    assert_eq!(run(&["authz-info"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_reader_that_has_left_ends_every_printing_command_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    for arguments in [&["completions", "bash"][..], &["man"], &["--help"], &["keygen", "--out", path(&key)]] {
+        let mut child = ace_mqtt(arguments).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = finish(child);
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
 fn manual_pages_and_completions_are_made() {
     let output = run(&["man"]);
     assert!(text(&output.stdout).contains(".TH ace-mqtt 1"));
     let folder = tempfile::tempdir().unwrap();
-    assert!(run(&["man", "--out", path(folder.path())]).status.success());
+    assert!(run(&["man", path(folder.path())]).status.success());
     let mut page = String::new();
     std::fs::File::open(folder.path().join("ace-mqtt-sub.1")).unwrap().read_to_string(&mut page).unwrap();
-    assert!(page.contains("mosquitto_sub"));
+    assert!(page.contains("mosquitto_sub") && page.contains("renew"));
+    assert!(folder.path().join("ace-mqtt-authz-info.1").exists());
     for shell in ["bash", "zsh", "fish"] {
         assert!(text(&run(&["completions", shell]).stdout).contains("ace-mqtt"), "{shell}");
     }

@@ -213,3 +213,22 @@ fn man_pages_and_completions_are_made() {
         assert!(text(&ace_as(&["completions", shell]).stdout).contains("ace-as"));
     }
 }
+
+#[test]
+fn a_reader_that_has_left_ends_every_printing_command_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, config) = (folder.path().to_str().unwrap(), folder.path().join("as.toml"));
+    for arguments in [
+        &["init", path][..],
+        &["check", "--config", config.to_str().unwrap()],
+        &["completions", "bash"],
+        &["man"],
+        &["--help"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ace-as"));
+        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}

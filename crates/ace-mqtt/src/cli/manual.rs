@@ -8,17 +8,16 @@ use clap_complete::Shell;
 
 use super::{Exit, Failure, output};
 
-/// Print or write the manual pages.
+/// Print the main manual page, or write those of all commands into a folder.
 #[derive(Args)]
 pub(crate) struct Man {
-    /// Write one page for each command into this folder, instead of printing the main page
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
+    /// The folder, which must be there
+    folder: Option<PathBuf>,
 }
 
 impl Man {
     pub(crate) fn run(self, command: Command) -> Result<Exit, Failure> {
-        match self.out {
+        match self.folder {
             Some(folder) => clap_mangen::generate_to(command, &folder)
                 .map_err(|error| Error::File { path: folder, reason: error.to_string() })?,
             None => {

@@ -1,6 +1,7 @@
 //! Commands, and what their failure means for the exit code.
 
 mod as_arguments;
+mod authz_info;
 mod broker_arguments;
 mod connection_arguments;
 mod exit;
@@ -35,7 +36,7 @@ pub and sub take the options of mosquitto_pub and mosquitto_sub (-h is the host:
 
 Exit codes, as those of mosquitto's clients where these have one:
   0  done                                   9  the broker broke the protocol
-  1  a file, key or value cannot be used   12  the broker refused the message, or every subscription
+  1  a file, key or value cannot be used   12  the broker refused the message or token, or every subscription
   2  wrong usage                           14  the broker cannot be reached
   3  no token from the server              27  nothing in time
   5  the broker refused the connection, or a fresh token for it
@@ -66,6 +67,7 @@ enum Command {
     Token(token::Token),
     Pub(Box<publish::Publish>),
     Sub(Box<subscribe::Subscribe>),
+    AuthzInfo(Box<authz_info::AuthzInfo>),
     /// Print the manual page
     #[command(hide = true)]
     Man(manual::Man),
@@ -89,6 +91,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Token(command) => command.run(),
         Command::Pub(command) => command.run(),
         Command::Sub(command) => command.run(),
+        Command::AuthzInfo(command) => command.run(),
         Command::Man(command) => command.run(Cli::command()),
         Command::Completions(command) => command.run(Cli::command()),
     };
