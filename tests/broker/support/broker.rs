@@ -164,6 +164,11 @@ impl Broker {
         Device::new(authority, id, Key::ed25519(), |claims| claims.scope(scope))
     }
 
+    /// The port of the listener with TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.ports.tls
+    }
+
     /// What it was started with.
     pub fn setup(&self) -> &Setup {
         &self.setup

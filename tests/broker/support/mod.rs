@@ -12,6 +12,7 @@ pub mod jwe;
 pub mod key;
 pub mod packet;
 pub mod pki;
+pub mod programs;
 pub mod results;
 pub mod secrets;
 pub mod setup;

@@ -11,6 +11,8 @@ pub struct Pki {
     pub certificate: String,
     /// Its private key, PEM.
     pub private_key: String,
+    /// The authority's certificate, PEM.
+    pub authority: String,
     /// The authority that clients trust.
     pub roots: RootCertStore,
 }
@@ -32,6 +34,7 @@ pub fn pki() -> &'static Pki {
             .expect("server certificate");
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone()).expect("a trusted authority");
-        Pki { certificate: server.pem(), private_key: server_key.serialize_pem(), roots }
+        let authority = authority.pem();
+        Pki { certificate: server.pem(), private_key: server_key.serialize_pem(), authority, roots }
     })
 }

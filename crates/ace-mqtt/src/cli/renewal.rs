@@ -90,11 +90,12 @@ fn fetch(source: &TokenSource, mut next: Instant, fresh: &Sender<Credentials>, e
     }
 }
 
-/// How long to wait until a token is renewed: about 80 % of its life. Many clients that start together do not ask together: `spread` makes it
-/// anything from 75 to 85 %. Servers count whole seconds, so the last one may not be there.
+/// How long to wait until a token is renewed: about 80 % of its life, with a second left at least. Many clients that start together do not ask together:
+/// `spread` makes it anything from 75 to 85 %. Servers count whole seconds, so the last one may not be there.
 fn pause_before(expires_in: Option<u64>, spread: u8) -> Duration {
     let life = Duration::from_secs(expires_in.unwrap_or(LIFE_UNTOLD).saturating_sub(1).min(u32::MAX.into()));
-    (life * 3 / 4 + life / 10 * spread.into() / 255).max(PAUSE_MIN)
+    let pause = life * 3 / 4 + life / 10 * spread.into() / 255;
+    pause.min(life.saturating_sub(Duration::from_secs(1))).max(PAUSE_MIN)
 }
 
 /// How long to wait after so many failed requests in a row: twice as long each time, and up to a half more by `spread`.
@@ -119,7 +120,8 @@ mod tests {
         let seconds = |expires_in, spread| pause_before(Some(expires_in), spread).as_secs_f64();
         assert!((seconds(3601, 0) - 2700.0).abs() < 0.01);
         assert!((seconds(3601, 255) - 3060.0).abs() < 0.01);
-        assert!(seconds(3, 255) < 2.0, "even if only two of the three seconds are left");
+        assert!(seconds(3, 255) <= 1.0, "two seconds may be all, and one is left");
+        assert!(seconds(5, 255) <= 3.0);
         for short in [0, 1, 2] {
             assert_eq!(pause_before(Some(short), 0), PAUSE_MIN);
         }
