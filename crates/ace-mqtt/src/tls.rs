@@ -356,6 +356,9 @@ pub(crate) fn tls_words(error: &rustls::Error) -> String {
         Tls::AlertReceived(AlertDescription::ProtocolVersion) => {
             "the server does not speak this TLS version".to_owned()
         }
+        Tls::AlertReceived(AlertDescription::HandshakeFailure) => {
+            "the server refused the handshake: it may ask for a client certificate, or for other algorithms".to_owned()
+        }
         Tls::AlertReceived(AlertDescription::CertificateRequired) => {
             "the server asks for a client certificate".to_owned()
         }

@@ -597,8 +597,6 @@ fn l1_authz_info_promises_no_more_than_the_broker_says() {
         Box::new(|session| {
             session.welcome();
             session.expect(0x30);
-            session.expect(0xc0);
-            session.write(&[0xd0, 0]);
             session.expect(0xe0);
         }),
         Box::new(|session| {

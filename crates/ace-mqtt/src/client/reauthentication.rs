@@ -34,7 +34,8 @@ pub(super) struct Reauthentication {
 
 impl Client {
     /// Replaces the connection's token by a fresh one, and waits until the broker has accepted it. The fresh token's scope and lifetime hold
-    /// from then on. Messages that arrive meanwhile wait for [`Client::receive`].
+    /// from then on. Messages that arrive meanwhile wait for [`Client::receive`]. Mosquitto itself holds back what comes for this client in between, and
+    /// sends it with the next message, or at once after [`Client::subscribe`] to a filter that is subscribed already.
     ///
     /// The token must be for the same subject; its key may be another one.
     ///
