@@ -6,7 +6,7 @@ use std::{fs, io};
 use crate::expiry::wait_until;
 use crate::support::case::cases;
 use crate::support::packet::{self, binary, kind};
-use crate::support::{Broker, Client, Ctx, Device, Key, Protocol, Setup, Way, now};
+use crate::support::{Attempt, Broker, Client, Ctx, Device, Key, Protocol, Setup, Way, now};
 use crate::wills::{break_off, retain as retained_will, topics, with_will};
 
 cases! {
@@ -18,6 +18,9 @@ cases! {
     Accept "R2" r2_a_missing_state_file_is_told_of_and_made_again;
     Refuse "R2" r2_a_damaged_state_file_is_told_of_and_believed_in_nothing;
     Accept "R4" r4_every_kind_of_subscription_outlives_expiry;
+    Accept "R4" r4_after_a_restart_messages_are_queued_while_the_token_is_valid;
+    Refuse "R4" r4_after_a_restart_nothing_is_queued_beyond_the_token;
+    Refuse "R4" r4_without_state_dir_nothing_is_queued_until_the_client_is_back;
 }
 
 /// With `check_retain_source`, without which the broker does not ask about the publishers of retained messages.
@@ -161,6 +164,14 @@ fn r2_a_damaged_state_file_is_told_of_and_believed_in_nothing(ctx: &Ctx) {
     broker.stop();
 }
 
+/// Comes in with a session that outlives the connection.
+fn continued(broker: &Broker, device: &Device, way: Way) -> Attempt {
+    device.attempt_changed(broker.open(), way, |connect| {
+        connect.clean_start = false;
+        connect.session_expiry = Some(300);
+    })
+}
+
 const FILTERS: [&str; 4] = ["dev/plain", "dev/+/x", "dev/deep/#", "$share/group/dev/shared"];
 const TOPICS: [&str; 4] = ["dev/1/x", "dev/deep/1/2", "dev/plain", "dev/shared"];
 
@@ -174,12 +185,7 @@ fn r4_every_kind_of_subscription_outlives_expiry(ctx: &Ctx) {
     };
     for (number, way) in [Way::Challenge, Way::UserName(Protocol::V311)].into_iter().enumerate() {
         let id = format!("sensor-{number}");
-        let come = |device: &Device| {
-            device.attempt_changed(broker.open(), way, |connect| {
-                connect.clean_start = false;
-                connect.session_expiry = Some(300);
-            })
-        };
+        let come = |device: &Device| continued(&broker, device, way);
         let mut client = come(&brief(&broker, &id, 2).0).accepted();
         assert_eq!(client.subscribe_at(1, &FILTERS), [1; 4]);
         client.expect_not_authorized();
@@ -198,4 +204,69 @@ fn r4_every_kind_of_subscription_outlives_expiry(ctx: &Ctx) {
         client.expect_close();
         drop(clean);
     }
+}
+
+const V311: Way = Way::UserName(Protocol::V311);
+
+/// A client with a session that subscribes to `dev/a`, and leaves.
+fn subscribe_and_leave(broker: &Broker, device: &Device, way: Way) {
+    let mut client = continued(broker, device, way).accepted();
+    assert_eq!(client.subscribe_at(1, &["dev/a"]), [1]);
+    client.send(&[0xe0, 0]);
+    client.expect_close();
+}
+
+fn publish(broker: &Broker, payload: &[u8]) {
+    let mut publisher = broker.device("publisher").enter(broker, Way::Challenge);
+    assert_eq!(publisher.publish1("dev/a", payload) & 0x80, 0);
+}
+
+/// The client is back: its subscription is there, and what comes first is what is published now.
+fn nothing_was_queued(broker: &Broker, id: &str, way: Way) {
+    let attempt = continued(broker, &broker.device(id), way);
+    assert!(attempt.session_present(), "{id}");
+    let mut client = attempt.accepted();
+    publish(broker, b"from now on");
+    assert_eq!(client.message_acknowledged().payload, b"from now on", "{id}");
+}
+
+fn r4_after_a_restart_messages_are_queued_while_the_token_is_valid(ctx: &Ctx) {
+    let broker = lasting().start(ctx);
+    for (id, way) in [("five", Way::Challenge), ("three", V311)] {
+        subscribe_and_leave(&broker, &broker.device(id), way);
+    }
+    publish(&broker, b"before");
+    let broker = broker.restart(ctx);
+    publish(&broker, b"after");
+    for (id, way) in [("five", Way::Challenge), ("three", V311)] {
+        let attempt = continued(&broker, &broker.device(id), way);
+        assert!(attempt.session_present(), "{id}");
+        let mut client = attempt.accepted();
+        assert_eq!(client.message_acknowledged().payload, b"before", "{id}");
+        assert_eq!(client.message_acknowledged().payload, b"after", "{id}");
+        assert!(client.messages_so_far().is_empty(), "{id}");
+    }
+}
+
+/// What the plugin knows after a restart is what the last token allowed, and until when.
+fn r4_after_a_restart_nothing_is_queued_beyond_the_token(ctx: &Ctx) {
+    let broker = lasting().start(ctx);
+    let (brief, expiry) = brief(&broker, "expired", 3);
+    subscribe_and_leave(&broker, &brief, Way::Challenge);
+    subscribe_and_leave(&broker, &broker.device("narrowed"), Way::Challenge);
+    let narrower = broker.device_scoped("narrowed", &[("other/#", &["pub", "sub"])]);
+    continued(&broker, &narrower, Way::Challenge).accepted().ping();
+    let broker = broker.restart(ctx);
+    wait_until(expiry);
+    publish(&broker, b"for nobody");
+    nothing_was_queued(&broker, "expired", Way::Challenge);
+    nothing_was_queued(&broker, "narrowed", Way::Challenge);
+}
+
+fn r4_without_state_dir_nothing_is_queued_until_the_client_is_back(ctx: &Ctx) {
+    let broker = strict().conf("persistence true").conf("persistence_location {dir}/").start(ctx);
+    subscribe_and_leave(&broker, &broker.device("sensor"), Way::Challenge);
+    let broker = broker.restart(ctx);
+    publish(&broker, b"for nobody");
+    nothing_was_queued(&broker, "sensor", Way::Challenge);
 }
