@@ -56,6 +56,7 @@ enum ace_event {
 	ACE_EVT_BASIC_AUTH = 3,
 	ACE_EVT_EXT_AUTH_START = 4,
 	ACE_EVT_EXT_AUTH_CONTINUE = 5,
+	ACE_EVT_PSK_KEY = 8,
 	ACE_EVT_TICK = 9,
 	ACE_EVT_DISCONNECT = 10,
 	/* Since 2.1. */
@@ -111,6 +112,18 @@ struct ace_evt_extended_auth {
 	void *future2[3];
 };
 
+/* A client names a key in its TLS handshake. The answer goes into key, in hexadecimal digits with a zero behind them; the
+ * broker has made room for max_key_len digits and that zero, and has set it to zero. */
+struct ace_evt_psk_key {
+	void *future;
+	struct mosquitto *client;
+	const char *hint;
+	const char *identity;
+	char *key;
+	int max_key_len;
+	void *future2[4];
+};
+
 struct ace_evt_tick {
 	void *future;
 	long now_ns;
@@ -149,6 +162,8 @@ typedef int (*ace_fn_callback_register)(void *plugin, int event, ace_callback ca
 typedef int (*ace_fn_callback_unregister)(void *plugin, int event, ace_callback callback, const void *event_data);
 typedef void (*ace_fn_log_printf)(int level, const char *format, ...);
 typedef const char *(*ace_fn_client_text)(const struct mosquitto *client);
+/* An X509 of OpenSSL's, to be freed by the caller, or null. */
+typedef void *(*ace_fn_client_certificate)(const struct mosquitto *client);
 typedef int (*ace_fn_client_number)(const struct mosquitto *client);
 typedef int (*ace_fn_set_username)(struct mosquitto *client, const char *username);
 typedef int (*ace_fn_kick_client)(const char *client_id, bool with_will);

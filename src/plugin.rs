@@ -15,12 +15,13 @@ use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
 
 use crate::broker::{
-    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, Verdict, WillSet, clock, tls,
+    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, PskKey, Verdict, WillSet,
+    clock, tls,
 };
 use crate::config::{Configuration, RevocationSource};
 use crate::events::Challenges;
 use crate::remote::{Remote, RevocationList};
-use crate::session::{HeldTokens, Matchers, Publisher, Publishers, Sessions};
+use crate::session::{Arrivals, HeldTokens, Matchers, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
 
 /// The one option that `mosquitto.conf` has for us.
@@ -35,7 +36,9 @@ pub struct Plugin {
     pub(crate) has_public_topics: Cell<bool>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) publishers: RefCell<Publishers>,
-    pub(crate) held: RefCell<HeldTokens>,
+    pub(crate) held: Rc<RefCell<HeldTokens>>,
+    /// The tokens among them that have come since we last looked.
+    pub(crate) arrivals: Arrivals,
     /// What outlives a restart, if a folder is configured for it.
     pub(crate) state: Option<Rc<State>>,
     pub(crate) matchers: RefCell<Matchers>,
@@ -52,6 +55,8 @@ pub struct Plugin {
 
 impl Plugin {
     fn new(broker: Broker, config_file: PathBuf, configuration: Configuration) -> Self {
+        let held = HeldTokens::shared(&config_file);
+        let arrivals = held.borrow_mut().watch();
         let replays = ReplayCache::new(window(&configuration), clock::now());
         let revocation_lists = revocation_lists(&configuration);
         Self {
@@ -61,7 +66,8 @@ impl Plugin {
             configuration: RefCell::new(Rc::new(configuration)),
             sessions: RefCell::default(),
             publishers: RefCell::default(),
-            held: RefCell::default(),
+            held,
+            arrivals,
             state: None,
             matchers: RefCell::default(),
             challenges: RefCell::default(),
@@ -163,6 +169,10 @@ impl Handler for Plugin {
         self.on_extended_auth_continue(event)
     }
 
+    fn psk_key(&self, event: &PskKey<'_>) -> Verdict {
+        self.on_psk_key(event)
+    }
+
     #[inline]
     fn acl_check(&self, event: AclCheck<'_>) -> Verdict {
         self.on_acl_check(event)
@@ -173,7 +183,11 @@ impl Handler for Plugin {
     }
 
     fn disconnect(&self, client: &Client<'_>) {
-        self.sessions.borrow_mut().depart(client);
+        // Its Will may be sent, and it may never have done anything that we were asked about.
+        if self.sessions.borrow().of(client).is_none() {
+            self.adopt(client, false);
+        }
+        self.sessions.borrow_mut().depart(client, self.turn.get());
         self.challenges.borrow_mut().forget(client.key());
     }
 
@@ -254,6 +268,8 @@ impl Plugin {
             speaks_mqtt5: true,
             turn: self.turn.get(),
             denial_logged: Cell::new(false),
+            rests_on: Box::default(),
+            adoption: None,
         };
         self.sessions.borrow_mut().insert(client.key(), session);
     }

@@ -57,6 +57,18 @@ pub(crate) enum Reason {
     /// A user name or password that has nothing to do with ACE.
     #[error("user name and password without a token, and other clients are not allowed")]
     NoToken,
+    /// No token is held whose key has the name that the handshake has.
+    #[error("no token is held for the key that the PSK identity names")]
+    PskIdentityUnknown,
+    /// A handshake with more identities than a client can need.
+    #[error("the client offers more PSK identities than are looked at")]
+    PskIdentitiesTooMany,
+    /// TLS-PSK is for keys that both sides know.
+    #[error("the PSK identity names a token whose key is not symmetric")]
+    PskKeyNotSymmetric,
+    /// Longer than the broker or OpenSSL can take.
+    #[error("the token's key is too long for a pre-shared key")]
+    PskKeyTooLong,
     /// The broker has no id for the client.
     #[error("the client has no id")]
     NoClientId,
@@ -94,6 +106,10 @@ impl Reason {
             Self::Draft00WindowOff => "draft00-window-off",
             Self::Anonymous => "anonymous-not-allowed",
             Self::NoToken => "token-missing",
+            Self::PskIdentityUnknown => "psk-identity-unknown",
+            Self::PskIdentitiesTooMany => "psk-identities-too-many",
+            Self::PskKeyNotSymmetric => "psk-key-not-symmetric",
+            Self::PskKeyTooLong => "psk-key-too-long",
             Self::NoClientId => "client-id-missing",
             Self::UserName => "user-name-unusable",
             Self::Revoked => "token-revoked",

@@ -53,6 +53,7 @@ CONSTANT(ACE_EVT_ACL_CHECK, MOSQ_EVT_ACL_CHECK);
 CONSTANT(ACE_EVT_BASIC_AUTH, MOSQ_EVT_BASIC_AUTH);
 CONSTANT(ACE_EVT_EXT_AUTH_START, MOSQ_EVT_EXT_AUTH_START);
 CONSTANT(ACE_EVT_EXT_AUTH_CONTINUE, MOSQ_EVT_EXT_AUTH_CONTINUE);
+CONSTANT(ACE_EVT_PSK_KEY, MOSQ_EVT_PSK_KEY);
 CONSTANT(ACE_EVT_TICK, MOSQ_EVT_TICK);
 CONSTANT(ACE_EVT_DISCONNECT, MOSQ_EVT_DISCONNECT);
 #if BROKER_VERSION >= 2001000
@@ -108,6 +109,15 @@ MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, data_out_len);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, auth_method);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, future2);
 
+SIZE(ace_evt_psk_key, mosquitto_evt_psk_key);
+MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, future);
+MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, client);
+MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, hint);
+MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, identity);
+MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, key);
+MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, max_key_len);
+MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, future2);
+
 SIZE(ace_evt_tick, mosquitto_evt_tick);
 MEMBER(ace_evt_tick, mosquitto_evt_tick, future);
 MEMBER(ace_evt_tick, mosquitto_evt_tick, now_ns);
@@ -160,6 +170,7 @@ const ace_fn_callback_register check_callback_register = callback_register;
 const ace_fn_callback_unregister check_callback_unregister = callback_unregister;
 const ace_fn_log_printf check_log_printf = mosquitto_log_printf;
 const ace_fn_client_text check_client_text[] = {mosquitto_client_id, mosquitto_client_username, mosquitto_client_address};
+const ace_fn_client_certificate check_client_certificate = mosquitto_client_certificate;
 const ace_fn_client_number check_client_number[] = {mosquitto_client_protocol, mosquitto_client_protocol_version};
 const ace_fn_set_username check_set_username = mosquitto_set_username;
 const ace_fn_kick_client check_kick_client = mosquitto_kick_client_by_clientid;

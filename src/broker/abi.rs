@@ -36,6 +36,7 @@ pub const ACE_EVT_ACL_CHECK: ace_event = 2;
 pub const ACE_EVT_BASIC_AUTH: ace_event = 3;
 pub const ACE_EVT_EXT_AUTH_START: ace_event = 4;
 pub const ACE_EVT_EXT_AUTH_CONTINUE: ace_event = 5;
+pub const ACE_EVT_PSK_KEY: ace_event = 8;
 pub const ACE_EVT_TICK: ace_event = 9;
 pub const ACE_EVT_DISCONNECT: ace_event = 10;
 pub const ACE_EVT_CLIENT_OFFLINE: ace_event = 28;
@@ -90,6 +91,17 @@ pub struct ace_evt_extended_auth {
     pub data_out_len: u16,
     pub auth_method: *const core::ffi::c_char,
     pub future2: [*mut core::ffi::c_void; 3usize],
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct ace_evt_psk_key {
+    pub future: *mut core::ffi::c_void,
+    pub client: *mut mosquitto,
+    pub hint: *const core::ffi::c_char,
+    pub identity: *const core::ffi::c_char,
+    pub key: *mut core::ffi::c_char,
+    pub max_key_len: core::ffi::c_int,
+    pub future2: [*mut core::ffi::c_void; 4usize],
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -150,6 +162,8 @@ pub type ace_fn_log_printf =
     ::core::option::Option<unsafe extern "C" fn(level: core::ffi::c_int, format: *const core::ffi::c_char, ...)>;
 pub type ace_fn_client_text =
     ::core::option::Option<unsafe extern "C" fn(client: *const mosquitto) -> *const core::ffi::c_char>;
+pub type ace_fn_client_certificate =
+    ::core::option::Option<unsafe extern "C" fn(client: *const mosquitto) -> *mut core::ffi::c_void>;
 pub type ace_fn_client_number =
     ::core::option::Option<unsafe extern "C" fn(client: *const mosquitto) -> core::ffi::c_int>;
 pub type ace_fn_set_username = ::core::option::Option<

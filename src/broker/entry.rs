@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 
 use super::abi;
 use super::client::Client;
-use super::event::{AclCheck, BasicAuth, ExtendedAuth, Options, WillSet};
+use super::event::{AclCheck, BasicAuth, ExtendedAuth, Options, PskKey, WillSet};
 use super::functions::{Broker, Callback, Functions, Level};
 use super::panic::contained;
 use super::tls;
@@ -40,6 +40,9 @@ pub trait Handler: Sized {
     /// A client answers a challenge.
     fn extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict;
 
+    /// A client names a pre-shared key in its TLS handshake.
+    fn psk_key(&self, event: &PskKey<'_>) -> Verdict;
+
     /// A client wants to do something with a topic. Called for each message and subscriber.
     fn acl_check(&self, event: AclCheck<'_>) -> Verdict;
 
@@ -60,13 +63,14 @@ pub(super) struct Loaded<H> {
 }
 
 /// The events that are asked for, and whether every supported broker has them.
-const fn callbacks<H: Handler>() -> [(abi::ace_event, Callback, bool); 9] {
+const fn callbacks<H: Handler>() -> [(abi::ace_event, Callback, bool); 10] {
     [
         (abi::ACE_EVT_RELOAD, on_reload::<H>, true),
         (abi::ACE_EVT_ACL_CHECK, on_acl_check::<H>, true),
         (abi::ACE_EVT_BASIC_AUTH, on_basic_auth::<H>, true),
         (abi::ACE_EVT_EXT_AUTH_START, on_extended_auth_start::<H>, true),
         (abi::ACE_EVT_EXT_AUTH_CONTINUE, on_extended_auth_continue::<H>, true),
+        (abi::ACE_EVT_PSK_KEY, on_psk_key::<H>, true),
         (abi::ACE_EVT_TICK, on_tick::<H>, true),
         (abi::ACE_EVT_DISCONNECT, on_disconnect::<H>, true),
         (abi::ACE_EVT_CLIENT_OFFLINE, on_disconnect::<H>, false),
@@ -233,6 +237,16 @@ unsafe extern "C" fn on_extended_auth_continue<H: Handler>(
     unsafe {
         with::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.extended_auth_continue(&event),
+            None => Verdict::RefuseClient,
+        })
+    }
+}
+
+unsafe extern "C" fn on_psk_key<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
+    // SAFETY: the broker calls with what was registered and with the event's own data.
+    unsafe {
+        with::<H>(userdata, Verdict::RefuseClient, |loaded| match PskKey::read(&loaded.broker, event) {
+            Some(event) => loaded.handler.psk_key(&event),
             None => Verdict::RefuseClient,
         })
     }

@@ -1,6 +1,6 @@
 //! Views of the broker's events: each borrows what the broker handed in, for as long as the callback runs.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::slice;
 
 use super::abi;
@@ -194,6 +194,49 @@ impl<'a> BasicAuth<'a> {
     }
 }
 
+/// `MOSQ_EVT_PSK_KEY`: a client names a pre-shared key in its TLS handshake.
+pub struct PskKey<'a> {
+    /// Whose handshake it is. It has no id yet.
+    pub client: Client<'a>,
+    /// The identity, up to its first zero byte.
+    pub identity: &'a [u8],
+    /// Where the key goes, in hexadecimal digits,
+    key: *mut c_char,
+    /// and how many of them may be written, the zero behind them included.
+    room: usize,
+}
+
+impl<'a> PskKey<'a> {
+    /// # Safety
+    /// `event` must be what the broker handed in for `MOSQ_EVT_PSK_KEY`, valid for `'a`.
+    pub(super) unsafe fn read(broker: &'a Broker, event: *const c_void) -> Option<Self> {
+        // SAFETY: the caller vouches for the event.
+        let event = unsafe { &*event.cast::<abi::ace_evt_psk_key>() };
+        if event.client.is_null() || event.identity.is_null() || event.key.is_null() {
+            return None;
+        }
+        // SAFETY: the broker's identities end with NUL.
+        let identity = unsafe { CStr::from_ptr(event.identity) }.to_bytes();
+        let room = usize::try_from(event.max_key_len).unwrap_or(0);
+        Some(Self { client: broker.client(event.client), identity, key: event.key, room })
+    }
+
+    /// Gives the broker the key. `false` if it is too long for it.
+    #[must_use]
+    pub fn answer(&self, key: &[u8]) -> bool {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        if key.is_empty() || key.len() >= self.room.div_ceil(2) {
+            return false;
+        }
+        let halves = key.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+        for (at, digit) in halves.filter_map(|half| DIGITS.get(usize::from(half))).chain([&0]).enumerate() {
+            // SAFETY: the broker has made room for that many bytes, and there are fewer: two for each of the key, and one.
+            unsafe { self.key.add(at).write((*digit).cast_signed()) };
+        }
+        true
+    }
+}
+
 /// `MOSQ_EVT_PERSIST_WILL_ADD`: since 2.1, and there only without the broker's own persistence.
 pub struct WillSet<'a> {
     /// Whose Will it is.
@@ -274,6 +317,25 @@ impl<'a> ExtendedAuth<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pre_shared_key_is_written_within_its_room() {
+        let functions = crate::broker::fake::broker();
+        for (room, key, expected) in [
+            (8, &[0x00, 0xa5, 0xff][..], Some(&b"00a5ff\0"[..])),
+            (7, &[0x00, 0xa5, 0xff], Some(b"00a5ff\0")),
+            (6, &[0x00, 0xa5, 0xff], None),
+            (8, &[], None),
+            (0, &[1], None),
+        ] {
+            let mut memory = [0x55_u8; 9];
+            let client = functions.client(std::ptr::null_mut());
+            let event = PskKey { client, identity: b"kid", key: memory.as_mut_ptr().cast(), room };
+            assert_eq!(event.answer(key), expected.is_some(), "{room}");
+            assert!(memory.starts_with(expected.unwrap_or(&[0x55; 9])), "{memory:x?}");
+            assert!(memory.iter().skip(room).all(|byte| *byte == 0x55), "{memory:x?}");
+        }
+    }
 
     #[test]
     fn access_is_read_as_the_broker_numbers_it() {

@@ -308,7 +308,7 @@ fn log() -> Vec<String> {
     STATE.with(|state| std::mem::take(&mut state.borrow_mut().log))
 }
 
-fn broker() -> Broker {
+pub(super) fn broker() -> Broker {
     Broker {
         functions: Functions {
             callback_register,

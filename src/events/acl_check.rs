@@ -21,6 +21,26 @@ impl Plugin {
             Decision::Defer => Verdict::Defer,
             Decision::Deny(_) if self.is_denied_again(session, event) => Verdict::RefuseAccess,
             Decision::Deny(denial) => self.not_by_own_rights(session, event, denial),
+            Decision::LookAgain => {
+                drop(sessions);
+                self.departed_or_back(event)
+            }
+        }
+    }
+
+    /// A client that the broker had let in without asking us has gone, or is here again.
+    #[cold]
+    #[inline(never)]
+    fn departed_or_back(&self, event: AclCheck<'_>) -> Verdict {
+        if self.is_back(&event.client()) {
+            self.sessions.borrow_mut().forget(event.client().key());
+            return self.unknown_client(event);
+        }
+        let sessions = self.sessions.borrow();
+        match sessions.of(&event.client()).map(|session| session.decide_departed(event.access(), event.topic())) {
+            Some(Decision::Allow) => Verdict::Allow,
+            _ if self.configuration().public.allow(event.access(), event.topic()) => Verdict::Allow,
+            _ => Verdict::RefuseAccess,
         }
     }
 
@@ -55,6 +75,17 @@ impl Plugin {
         }
         if event.client().address().is_none() && self.absent_client_may(event) {
             return Verdict::Allow;
+        }
+        // The broker has let it in by its certificate or its pre-shared key, and has not asked us.
+        if self.adopt(&event.client(), true) {
+            let sessions = self.sessions.borrow();
+            let Some(session) = sessions.of(&event.client()) else { return Verdict::RefuseAccess };
+            return match session.decide(event.access(), event.topic(), clock::is_before) {
+                Decision::Allow => Verdict::Allow,
+                Decision::Defer => Verdict::Defer,
+                Decision::Deny(denial) => self.not_by_own_rights(session, event, denial),
+                Decision::LookAgain => Verdict::RefuseAccess,
+            };
         }
         match configuration.other_clients {
             OtherClients::Defer => Verdict::Defer,

@@ -1,7 +1,7 @@
 //! The last step of each way in: a proved token becomes a session.
 
 use std::cell::Cell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use ace_profile::proof::ConfirmationKey;
@@ -100,15 +100,30 @@ impl Plugin {
         connection: Option<Connection>,
         how: &str,
     ) -> Result<Verdict, Refused> {
+        self.admit_resting_on(client, token, connection, Box::default(), how)
+    }
+
+    /// The same for a token that the client has proved in its TLS handshake.
+    pub(super) fn admit_resting_on(
+        &self,
+        client: &Client<'_>,
+        token: &ValidatedToken,
+        connection: Option<Connection>,
+        rests_on: Box<[Box<str>]>,
+        how: &str,
+    ) -> Result<Verdict, Refused> {
         let grant = self.grant(token)?;
         // Copied first: setting the user name can move what the broker keeps of the client.
         let client_id: Box<CStr> = client.id().ok_or(Reason::NoClientId)?.into();
         if !client.set_user_name(&grant.user_name) {
             return Err(Reason::UserName).about(token.fingerprint);
         }
-        self.remember(&client_id, &grant, token);
-        let user_name = Some(grant.user_name.as_c_str().into());
-        self.insert_session(client, client_id, user_name, Rights::Token(grant), connection);
+        let user_name: Box<CStr> = grant.user_name.as_c_str().into();
+        self.remember(&client_id, &user_name, &grant, token);
+        let session =
+            Session { rests_on, ..self.session(client, client_id, Some(user_name), Rights::Token(grant), connection) };
+        self.sessions.borrow_mut().insert(client.key(), session);
+        self.take_up_arrivals();
         report::admitted(&self.broker, client, how, Some(token.fingerprint));
         Ok(Verdict::Allow)
     }
@@ -123,9 +138,13 @@ impl Plugin {
             return Err(Reason::IdentityChanged).about(token.fingerprint);
         }
         session.denial_logged.set(false);
-        self.remember(&session.client_id, &grant, token);
-        sessions.replace_grant(client.key(), grant);
+        let client_id = session.client_id.clone();
+        let user_name = session.user_name.clone().unwrap_or_else(|| grant.user_name.as_c_str().into());
+        sessions.replace_grant(client.key(), Rc::clone(&grant));
+        sessions.forget_proofs(client.key());
         drop(sessions);
+        self.remember(&client_id, &user_name, &grant, token);
+        self.take_up_arrivals();
         report::admitted(&self.broker, client, "re-authentication", Some(token.fingerprint));
         Ok(Verdict::Allow)
     }
@@ -135,11 +154,12 @@ impl Plugin {
         let client_id = client.id().ok_or(Reason::NoClientId)?.into();
         let user_name = client.user_name().map(Into::into);
         let connection = self.connection_of(client);
-        self.insert_session(client, client_id, user_name, rights, connection);
+        let session = self.session(client, client_id, user_name, rights, connection);
+        self.sessions.borrow_mut().insert(client.key(), session);
         Ok(())
     }
 
-    fn grant(&self, token: &ValidatedToken) -> Result<Rc<Grant>, Refused> {
+    pub(super) fn grant(&self, token: &ValidatedToken) -> Result<Rc<Grant>, Refused> {
         // The client may have taken its time to answer.
         if !token.is_valid_at(clock::now()) {
             return Err(Refusal::TokenExpired).about(token.fingerprint);
@@ -153,8 +173,14 @@ impl Plugin {
 
     /// Notes a client's token, and what it may publish, for as long as the token is valid: both are asked about after the
     /// client has gone.
-    fn remember(&self, client_id: &CStr, grant: &Grant, token: &ValidatedToken) {
-        let (user_name, matcher) = (grant.user_name.clone(), Rc::clone(&grant.matcher));
+    pub(super) fn remember(&self, client_id: &CStr, user_name: &CStr, grant: &Grant, token: &ValidatedToken) {
+        self.remember_publisher(client_id, user_name, grant, token);
+        self.held.borrow_mut().hold(Rc::new(token.clone()), Some(client_id));
+    }
+
+    /// Notes what a client may publish, for its retained messages.
+    pub(super) fn remember_publisher(&self, client_id: &CStr, user_name: &CStr, grant: &Grant, token: &ValidatedToken) {
+        let (user_name, matcher) = (CString::from(user_name), Rc::clone(&grant.matcher));
         if let (Some(state), Ok(client_id), Ok(user_name)) = (&self.state, client_id.to_str(), user_name.to_str()) {
             state.remember(Record {
                 client_id: client_id.into(),
@@ -164,22 +190,22 @@ impl Plugin {
                 origin: grant.origin.clone(),
             });
         }
-        self.held.borrow_mut().hold(Rc::new(token.clone()), Some(client_id));
         self.publishers
             .borrow_mut()
             .insert(client_id, Publisher { user_name, matcher, expires: grant.expires, origin: grant.origin.clone() });
     }
 
-    fn insert_session(
+    /// The session of a client that has just been let in.
+    pub(super) fn session(
         &self,
         client: &Client<'_>,
         client_id: Box<CStr>,
         user_name: Option<Box<CStr>>,
         rights: Rights,
         connection: Option<Connection>,
-    ) {
+    ) -> Session {
         let speaks_mqtt5 = client.speaks_mqtt5();
-        let session = Session {
+        Session {
             client_id,
             user_name,
             rights,
@@ -189,7 +215,8 @@ impl Plugin {
             speaks_mqtt5,
             turn: self.turn.get(),
             denial_logged: Cell::new(false),
-        };
-        self.sessions.borrow_mut().insert(client.key(), session);
+            rests_on: Box::default(),
+            adoption: None,
+        }
     }
 }

@@ -108,6 +108,9 @@ impl Plugin {
     }
 
     fn without_credentials(&self, client: &Client<'_>) -> Result<Verdict, Refused> {
+        if let Some(outcome) = self.by_tls(client) {
+            return outcome;
+        }
         if !self.configuration().allow_anonymous {
             return self.other_client(client, Reason::Anonymous);
         }

@@ -6,8 +6,10 @@ mod basic_auth;
 mod challenges;
 mod extended_auth;
 mod packets;
+mod psk_key;
 mod revocation;
 mod tick;
+mod tls_identity;
 mod will;
 
 pub use challenges::Challenges;

@@ -23,6 +23,7 @@ impl Plugin {
     pub(crate) fn on_tick(&self, now: Timestamp) {
         self.turn.set(self.turn.get().wrapping_add(1));
         self.rechecking.set(false);
+        self.take_up_arrivals();
         self.end_expired(now);
         self.follow_revocations(Instant::now());
         for ending in self.take_endings() {

@@ -11,6 +11,9 @@ use crate::session::{Denial, Phase};
 
 impl Plugin {
     pub(crate) fn on_will_set(&self, event: &WillSet<'_>) {
+        if self.sessions.borrow().of(&event.client).is_none() {
+            self.adopt(&event.client, true);
+        }
         let sessions = self.sessions.borrow();
         let Some(session) = sessions.of(&event.client) else { return };
         // The broker tells of a Will again when its delay begins to run: it has been judged then, and its client has gone.

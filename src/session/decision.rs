@@ -22,6 +22,8 @@ pub enum Decision {
     Deny(Denial),
     /// It is for the broker's other plugins to say.
     Defer,
+    /// The session's connection has ended, and its client may have come back without our being asked.
+    LookAgain,
 }
 
 /// Why a request is denied.
@@ -77,7 +79,19 @@ impl Session {
                 Decision::Deny(Denial::OutsideScope)
             };
         }
+        if self.phase.get() == Phase::Departed && self.adoption.is_some() {
+            return Decision::LookAgain;
+        }
         self.decide_without_connection_or_token(&grant.matcher, access, topic)
+    }
+
+    /// The same once it is known that a departed client has not come back.
+    #[must_use]
+    pub fn decide_departed(&self, access: Access, topic: &[u8]) -> Decision {
+        match self.grant() {
+            Some(grant) => self.decide_without_connection_or_token(&grant.matcher, access, topic),
+            None => Decision::Deny(Denial::SessionEnding),
+        }
     }
 
     /// The decision for a client that is not connected as it should be, or whose token has expired.

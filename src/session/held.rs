@@ -4,11 +4,14 @@
 //! (C4), or that shows its key in the TLS handshake (L2, L3), is found here. Holding a token gives nobody anything: each use
 //! asks for the key's proof again.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
-use std::rc::Rc;
+use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
 
 use ace_profile::Timestamp;
+use ace_profile::jose::KeyType;
 use ace_profile::token::ValidatedToken;
 
 /// How many tokens are held at most, and
@@ -23,6 +26,16 @@ const BYTES_PER_FILTER: usize = 32;
 /// The thumbprint of a key (RFC 7638).
 type Thumbprint = Rc<str>;
 
+/// The tokens that have come since they were last asked for, the newest last: sessions that rest on their keys may have to be
+/// given their rights.
+pub type Arrivals = Rc<RefCell<Vec<Rc<ValidatedToken>>>>;
+
+thread_local! {
+    // With `per_listener_settings` the plugin is loaded once per listener, and a token that is shown on one serves on all that
+    // have the same configuration.
+    static SHARED: RefCell<HashMap<PathBuf, Weak<RefCell<HeldTokens>>>> = RefCell::default();
+}
+
 /// All tokens that are held.
 #[derive(Debug)]
 pub struct HeldTokens {
@@ -33,6 +46,7 @@ pub struct HeldTokens {
     bytes: usize,
     most_tokens: usize,
     most_bytes: usize,
+    watchers: Vec<Weak<RefCell<Vec<Rc<ValidatedToken>>>>>,
 }
 
 #[derive(Debug)]
@@ -60,7 +74,32 @@ impl HeldTokens {
             bytes: 0,
             most_tokens,
             most_bytes,
+            watchers: Vec::new(),
         }
+    }
+
+    /// The tokens that are held for this configuration, by all plugins of the process that have it.
+    #[must_use]
+    pub fn shared(configuration: &Path) -> Rc<RefCell<Self>> {
+        let Ok(path) = configuration.canonicalize() else { return Rc::default() };
+        SHARED.with_borrow_mut(|shared| {
+            shared.retain(|_, held| held.strong_count() > 0);
+            if let Some(held) = shared.get(&path).and_then(Weak::upgrade) {
+                return held;
+            }
+            let held = Rc::default();
+            shared.insert(path, Rc::downgrade(&held));
+            held
+        })
+    }
+
+    /// Has each token that comes from now on put there, too.
+    #[must_use]
+    pub fn watch(&mut self) -> Arrivals {
+        let arrivals = Arrivals::default();
+        self.watchers.retain(|watcher| watcher.strong_count() > 0);
+        self.watchers.push(Rc::downgrade(&arrivals));
+        arrivals
     }
 
     /// Holds a token in place of whatever was held for its key. `client_id` is the client that has proved the key, if one
@@ -77,11 +116,17 @@ impl HeldTokens {
         if let Some(client_id) = &client_id {
             self.by_client.insert(client_id.clone(), Rc::clone(&thumbprint));
         }
-        if let Some(kid) = &kid {
+        // Clients choose the kid of their public keys themselves: none of those takes the name of a symmetric one.
+        if let Some(kid) = &kid
+            && (is_symmetric(&token) || !self.names_symmetric_key(kid))
+        {
             self.by_kid.insert(kid.clone(), Rc::clone(&thumbprint));
         }
         self.by_expiry.insert((expires, Rc::clone(&thumbprint)));
         self.bytes += bytes;
+        for arrivals in self.watchers.iter().filter_map(Weak::upgrade) {
+            arrivals.borrow_mut().push(Rc::clone(&token));
+        }
         self.by_key.insert(thumbprint, Held { token, client_id, kid, expires, bytes });
         while self.by_key.len() > self.most_tokens || self.bytes > self.most_bytes {
             let Some((_, soonest)) = self.by_expiry.first().cloned() else { break };
@@ -145,6 +190,10 @@ impl HeldTokens {
         self.bytes
     }
 
+    fn names_symmetric_key(&self, kid: &str) -> bool {
+        self.by_kid.get(kid).and_then(|named| self.by_key.get(named)).is_some_and(|held| is_symmetric(&held.token))
+    }
+
     fn remove(&mut self, thumbprint: &str) -> Option<Held> {
         let (thumbprint, held) = self.by_key.remove_entry(thumbprint)?;
         self.bytes -= held.bytes;
@@ -162,6 +211,10 @@ impl HeldTokens {
         self.by_expiry.remove(&(held.expires, thumbprint));
         Some(held)
     }
+}
+
+fn is_symmetric(token: &ValidatedToken) -> bool {
+    token.key().is_some_and(|key| key.key_type() == KeyType::Symmetric)
 }
 
 fn bytes_of(token: &ValidatedToken) -> usize {
@@ -240,6 +293,43 @@ mod tests {
         let known = |kid| held.of_kid(kid, Timestamp::EPOCH).is_some();
         assert!(known("kid-1") && !known("kid-2") && known("kid-3"));
         assert_eq!(held.by_expiry.len(), 2);
+    }
+
+    #[test]
+    fn a_public_key_does_not_take_the_name_of_a_symmetric_one() {
+        let public = |kid: &str| {
+            let jwk = Jwk::ed25519_from_seed(&[7; 32]).unwrap().to_public().unwrap().with_kid(kid);
+            let confirmation = Confirmation::Key(ConfirmationKey::from_jwk(&jwk).unwrap());
+            Rc::new(ValidatedToken { confirmation, ..(*token(9, "public", 20)).clone() })
+        };
+        let mut held = HeldTokens::default();
+        held.hold(token(1, "symmetric", 20), None);
+        held.hold(public("kid-1"), None);
+        assert_eq!(subject(held.of_kid("kid-1", at(10))).as_deref(), Some("symmetric"));
+        held.hold(public("kid-2"), None);
+        held.hold(token(2, "symmetric", 20), None);
+        assert_eq!(subject(held.of_kid("kid-2", at(10))).as_deref(), Some("symmetric"));
+        held.hold(public("kid-3"), None);
+        assert_eq!(subject(held.of_kid("kid-3", at(10))).as_deref(), Some("public"));
+    }
+
+    #[test]
+    fn one_configuration_has_one_store_and_all_hear_of_a_new_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| {
+            std::fs::write(folder.path().join(name), "").unwrap();
+            folder.path().join(name)
+        };
+        let (one, same) = (HeldTokens::shared(&path("a")), HeldTokens::shared(&folder.path().join("./a")));
+        let other = HeldTokens::shared(&path("b"));
+        let arrivals = one.borrow_mut().watch();
+        let more = same.borrow_mut().watch();
+        let elsewhere = other.borrow_mut().watch();
+        one.borrow_mut().hold(token(1, "device", 10), None);
+        assert!(same.borrow().of_kid("kid-1", at(5)).is_some() && other.borrow().is_empty());
+        assert_eq!((arrivals.borrow().len(), more.borrow().len(), elsewhere.borrow().len()), (1, 1, 0));
+        drop((one, same));
+        assert!(HeldTokens::shared(&path("a")).borrow().is_empty());
     }
 
     #[test]

@@ -12,6 +12,6 @@ mod table;
 
 pub use decision::{Decision, Denial, PublicTopics};
 pub use grant::{Grant, Matchers, Origin};
-pub use held::HeldTokens;
+pub use held::{Arrivals, HeldTokens};
 pub use publishers::{Publisher, Publishers};
-pub use table::{Phase, Rights, Session, Sessions};
+pub use table::{Adoption, Phase, Rights, Session, Sessions};

@@ -1,7 +1,7 @@
 //! The sessions, by the client's address, and in the order in which their tokens expire.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -65,6 +65,22 @@ pub struct Session {
     pub turn: u64,
     /// Whether a denied message has been logged; the following ones are not.
     pub denial_logged: Cell<bool>,
+    /// What TLS has proved about the client, if its rights rest on that: by these names a newer token is found to be for it.
+    pub rests_on: Box<[Box<str>]>,
+    /// How the client came in without our being asked, if it did.
+    pub adoption: Option<Adoption>,
+}
+
+/// What is known of a client that the broker has let in by TLS alone, without asking.
+///
+/// It may come back at the same address, with the same id and user name, and again nobody asks us: a session that has ended
+/// must not pass for the new one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Adoption {
+    /// The turn of the broker's loop in which the connection ended, and
+    pub ended_in: u64,
+    /// the connection, if it was known for certain.
+    pub connection: Option<Connection>,
 }
 
 impl Session {
@@ -98,6 +114,8 @@ impl Session {
             speaks_mqtt5: true,
             turn: 0,
             denial_logged: Cell::new(false),
+            rests_on: Box::default(),
+            adoption: None,
         }
     }
 }
@@ -107,6 +125,7 @@ impl Session {
 pub struct Sessions {
     by_key: AddressMap<Session>,
     by_expiry: BTreeSet<(Timestamp, ClientKey)>,
+    by_proof: HashMap<Box<str>, BTreeSet<ClientKey>>,
 }
 
 impl Sessions {
@@ -130,10 +149,33 @@ impl Sessions {
     /// Puts a session in place of whatever the address stood for before.
     pub fn insert(&mut self, key: ClientKey, session: Session) {
         self.forget_expiry(key);
+        self.forget_proofs(key);
         if let Some(grant) = session.grant() {
             self.by_expiry.insert((grant.expires, key));
         }
+        for proof in &session.rests_on {
+            self.by_proof.entry(proof.clone()).or_default().insert(key);
+        }
         self.by_key.insert(key.address(), session);
+    }
+
+    /// The clients whose rights rest on this proof of TLS's.
+    #[must_use]
+    pub fn resting_on(&self, proof: &str) -> Vec<ClientKey> {
+        self.by_proof.get(proof).into_iter().flatten().copied().collect()
+    }
+
+    /// Notes that a client's rights do not rest on TLS any more: it has brought a token of its own.
+    pub fn forget_proofs(&mut self, key: ClientKey) {
+        let Some(session) = self.by_key.get_mut(key.address()) else { return };
+        for proof in std::mem::take(&mut session.rests_on) {
+            if let Some(keys) = self.by_proof.get_mut(&proof) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    self.by_proof.remove(&proof);
+                }
+            }
+        }
     }
 
     /// Gives a session another token's rights.
@@ -147,16 +189,26 @@ impl Sessions {
 
     /// Notes that the client's connection has ended. Departed sessions stay, for Wills and for queued messages, until
     /// their address is used again: there are never more of them than clients were connected at a time.
-    pub fn depart(&mut self, client: &Client<'_>) {
+    pub fn depart(&mut self, client: &Client<'_>, turn: u64) {
         let key = client.key();
+        self.forget_expiry(key);
+        self.forget_proofs(key);
         let Some(session) = self.by_key.get_mut(key.address()) else { return };
-        if session.is_of(client) {
+        // What was noted of a client without rights is of no use any more.
+        if session.is_of(client) && (session.adoption.is_none() || session.grant().is_some()) {
             session.phase.set(Phase::Departed);
-            session.connection = None;
+            let connection = session.connection.take();
+            session.adoption = session.adoption.map(|_| Adoption { ended_in: turn, connection });
         } else {
             self.by_key.remove(key.address());
         }
+    }
+
+    /// Forgets the session with this key.
+    pub fn forget(&mut self, key: ClientKey) {
         self.forget_expiry(key);
+        self.forget_proofs(key);
+        self.by_key.remove(key.address());
     }
 
     /// Takes out of the order of expiry those whose token does not count any more, and gives their keys.
@@ -256,5 +308,26 @@ mod tests {
         sessions.insert(key, Session::for_test(Rights::Public));
         assert_eq!(sessions.take_expired(Timestamp::MAX), []);
         assert_eq!(sessions.len(), 1);
+    }
+
+    #[test]
+    fn those_that_rest_on_a_proof_are_found_by_it() {
+        let mut sessions = Sessions::default();
+        let keys: Vec<ClientKey> = (1..=3).map(|n| ClientKey::for_test(n * 64)).collect();
+        let resting = |proofs: &[&str]| Session {
+            rests_on: proofs.iter().map(|proof| Box::from(*proof)).collect(),
+            ..with_token(30)
+        };
+        for (key, proofs) in keys.iter().zip([&["key", "certificate"][..], &["key"], &[]]) {
+            sessions.insert(*key, resting(proofs));
+        }
+        assert_eq!(sessions.resting_on("key"), [keys[0], keys[1]]);
+        assert_eq!(sessions.resting_on("certificate"), [keys[0]]);
+        sessions.insert(keys[0], resting(&[]));
+        sessions.forget_proofs(keys[2]);
+        assert_eq!(sessions.resting_on("key"), [keys[1]]);
+        sessions.forget(keys[1]);
+        assert!(sessions.resting_on("key").is_empty() && sessions.by_proof.is_empty());
+        assert_eq!(sessions.take_expired(Timestamp::MAX), [keys[0], keys[2]]);
     }
 }

@@ -39,11 +39,14 @@ pub const VALGRIND: Need =
     Need { package: "valgrind", purpose: "the program that finds misuse of memory", sign: Sign::Program("valgrind") };
 /// What the C host makes its proofs and its TLS connections with.
 pub const OPENSSL: Need = Need { package: "libssl3", purpose: "OpenSSL 3", sign: Sign::Library("libssl.so.3") };
+/// The client with pre-shared keys that the brokers are tested with.
+pub const OPENSSL_PROGRAM: Need =
+    Need { package: "openssl", purpose: "OpenSSL's program", sign: Sign::Program("openssl") };
 
 /// What `demo` needs.
 pub const DEMO: &[Need] = &[COMPILER, HEADERS];
 /// What `test` needs.
-pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN, VALGRIND, OPENSSL];
+pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN, VALGRIND, OPENSSL, OPENSSL_PROGRAM];
 
 impl Need {
     fn is_met(&self) -> bool {

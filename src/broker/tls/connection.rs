@@ -4,14 +4,13 @@ use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL};
 use thiserror::Error;
 
 use super::openssl::{TLS_1_2, TLS_1_3};
-use super::registry::with_connection;
 
 /// A TLS connection of a client. May be kept after the connection has gone: it is then known to be gone, even if another
 /// has its place in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connection {
-    address: usize,
-    generation: u64,
+    pub(super) address: usize,
+    pub(super) generation: u64,
 }
 
 /// Why the exporter's value cannot serve as a challenge (RFC 9431 §2.2.4.2.1).
@@ -44,8 +43,9 @@ impl Connection {
     /// # Errors
     /// [`ExporterError`] says why it may not be used.
     pub fn export(&self) -> Result<[u8; EXPORTER_BYTES], ExporterError> {
-        with_connection(self.address, self.generation, |openssl, ssl, entry| {
-            if openssl.is_resumed(ssl) {
+        self.with(|openssl, ssl, entry| {
+            // OpenSSL says so of a session by a pre-shared key, too, which is one of its own.
+            if openssl.is_resumed(ssl) && !entry.handshake.is_by_selected_key() {
                 return Err(ExporterError::Resumed);
             }
             match openssl.version(ssl) {
@@ -66,18 +66,18 @@ impl Connection {
     /// leaves the connection as it was.
     #[must_use]
     pub fn send(&self, packet: &[u8]) -> bool {
-        with_connection(self.address, self.generation, |openssl, ssl, _| openssl.write(ssl, packet)).unwrap_or(false)
+        self.with(|openssl, ssl, _| openssl.write(ssl, packet)).unwrap_or(false)
     }
 
     /// Cuts the connection under the broker, which then finds that the client has gone.
     pub fn cut(&self) {
-        with_connection(self.address, self.generation, |openssl, ssl, _| openssl.shut_socket_down(ssl));
+        self.with(|openssl, ssl, _| openssl.shut_socket_down(ssl));
     }
 
     /// Whether the connection is still there. While it is, the broker's client behind it is, too.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        with_connection(self.address, self.generation, |_, _, _| ()).is_some()
+        self.with(|_, _, _| ()).is_some()
     }
 
     /// Whether this is still the same connection as another.

@@ -9,8 +9,11 @@
 //! dangle; without an installed plugin they do nothing.
 
 mod connection;
+mod hello;
 mod openssl;
+mod psk;
 mod registry;
 
 pub use connection::{Connection, ExporterError};
-pub use registry::{forget_last_read, install, of_client, uninstall};
+pub use psk::OfferedPsk;
+pub use registry::{forget_last_read, install, of_client, proved_of_client, uninstall};

@@ -36,6 +36,12 @@ pub(super) const TLS_1_3: c_int = 0x0304;
 pub(super) const RECORD_HEADER: c_int = 0x100;
 /// `SSL3_RT_INNER_CONTENT_TYPE`: the same for the type inside an encrypted record of TLS 1.3.
 pub(super) const INNER_CONTENT_TYPE: c_int = 0x101;
+/// `SSL3_RT_HANDSHAKE`: the same for a whole handshake message.
+pub(super) const HANDSHAKE: c_int = 22;
+/// `SSL3_MT_CLIENT_HELLO`
+pub(super) const CLIENT_HELLO: c_uchar = 1;
+/// `SSL3_MT_SERVER_HELLO`
+pub(super) const SERVER_HELLO: c_uchar = 2;
 /// `SSL3_RT_APPLICATION_DATA`
 pub(super) const APPLICATION_DATA: c_uchar = 23;
 
@@ -65,6 +71,8 @@ pub(super) struct OpenSsl {
     context_set_message_callback: unsafe extern "C" fn(*mut SslContext, Option<MessageCallback>),
     export_keying_material: ExportKeyingMaterial,
     version: unsafe extern "C" fn(*const Ssl) -> c_int,
+    is_init_finished: unsafe extern "C" fn(*const Ssl) -> c_int,
+    get_psk_identity: unsafe extern "C" fn(*const Ssl) -> *const c_char,
     session_reused: unsafe extern "C" fn(*const Ssl) -> c_int,
     control: unsafe extern "C" fn(*mut Ssl, c_int, c_long, *mut c_void) -> c_long,
     write: unsafe extern "C" fn(*mut Ssl, *const c_void, c_int) -> c_int,
@@ -85,6 +93,8 @@ impl OpenSsl {
                 context_set_message_callback: lookup(c"SSL_CTX_set_msg_callback")?,
                 export_keying_material: lookup(c"SSL_export_keying_material")?,
                 version: lookup(c"SSL_version")?,
+                is_init_finished: lookup(c"SSL_is_init_finished")?,
+                get_psk_identity: lookup(c"SSL_get_psk_identity")?,
                 session_reused: lookup(c"SSL_session_reused")?,
                 control: lookup(c"SSL_ctrl")?,
                 write: lookup(c"SSL_write")?,
@@ -136,6 +146,19 @@ impl OpenSsl {
     pub(super) fn is_resumed(&self, ssl: *mut Ssl) -> bool {
         // SAFETY: the connection is alive.
         unsafe { (self.session_reused)(ssl) != 0 }
+    }
+
+    pub(super) fn is_handshake_finished(&self, ssl: *mut Ssl) -> bool {
+        // SAFETY: the connection is alive.
+        unsafe { (self.is_init_finished)(ssl) != 0 }
+    }
+
+    /// The identity of the pre-shared key that a session of TLS 1.2 rests on.
+    pub(super) fn psk_identity(&self, ssl: *mut Ssl) -> Option<Box<[u8]>> {
+        // SAFETY: the connection is alive.
+        let identity = unsafe { (self.get_psk_identity)(ssl) };
+        // SAFETY: OpenSSL's identities end with NUL, and are the session's.
+        (!identity.is_null()).then(|| unsafe { CStr::from_ptr(identity) }.to_bytes().into())
     }
 
     /// Whether the extended master secret was negotiated (RFC 7627).

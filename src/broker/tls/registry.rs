@@ -6,7 +6,9 @@ use std::ffi::{c_int, c_long, c_void};
 
 use super::super::client::{Client, ClientKey};
 use super::connection::Connection;
+use super::hello;
 use super::openssl::{self, OpenSsl, Ssl, Watched};
+use super::psk::Handshake;
 
 /// How many indices of extra data are searched for the client's address: the broker and its libraries take few.
 const INDICES_SEARCHED: c_int = 16;
@@ -19,6 +21,8 @@ pub(super) struct Entry {
     bound: Option<ClientKey>,
     /// Whether the exporter's value has served as a challenge.
     pub(super) exported: bool,
+    /// What its handshake says of pre-shared keys.
+    pub(super) handshake: Handshake,
 }
 
 struct Registry {
@@ -30,6 +34,8 @@ struct Registry {
     /// How many plugins use it: with `per_listener_settings` the broker may load the plugin once per listener.
     users: usize,
     connections: HashMap<usize, Entry>,
+    /// The connections that were found to belong to a client. Before it is believed, each is looked at again.
+    by_client: HashMap<ClientKey, usize>,
     next_generation: u64,
 }
 
@@ -51,8 +57,15 @@ pub fn install() -> bool {
         let Some(openssl) = OpenSsl::look_up() else { return false };
         let Some(index) = openssl.watch(Watched::Connections, on_made, Some(on_freed)) else { return false };
         let Some(context_index) = openssl.watch(Watched::Contexts, on_context_made, None) else { return false };
-        let connections = HashMap::new();
-        *registry = Some(Registry { openssl, index, context_index, users: 1, connections, next_generation: 1 });
+        *registry = Some(Registry {
+            openssl,
+            index,
+            context_index,
+            users: 1,
+            connections: HashMap::new(),
+            by_client: HashMap::new(),
+            next_generation: 1,
+        });
         true
     })
     .unwrap_or(false)
@@ -77,11 +90,8 @@ pub fn uninstall() {
 pub fn of_client(client: &Client<'_>, broker_is_2_1: bool) -> Option<Connection> {
     let (address, application_data) = LAST_READ.get();
     with(|registry| {
-        let ssl = address as *mut Ssl;
-        let entry = registry.connections.get_mut(&address)?;
-        let proved = (0..INDICES_SEARCHED)
-            .filter(|index| *index != registry.index)
-            .any(|index| client.is_at(registry.openssl.extra_data(ssl, index)));
+        let proved = registry.is_proved(address, client);
+        let entry = registry.connections.get(&address)?;
         if !proved {
             // Mosquitto 2.1 keeps the client's address with each connection of its own.
             let refuted = broker_is_2_1 && !client.is_websocket();
@@ -91,9 +101,45 @@ pub fn of_client(client: &Client<'_>, broker_is_2_1: bool) -> Option<Connection>
                 return None;
             }
         }
-        entry.bound = Some(client.key());
-        Some(Connection::new(address, entry.generation))
+        registry.bind(address, client.key())
     })?
+}
+
+/// The connection that keeps the address of this client, whatever was read last: of a client on a listener for pre-shared keys
+/// and, on Mosquitto 2.1, of any.
+#[must_use]
+pub fn proved_of_client(client: &Client<'_>) -> Option<Connection> {
+    let (last_read, _) = LAST_READ.get();
+    with(|registry| {
+        let known = registry.by_client.get(&client.key()).copied();
+        let address = known.into_iter().chain([last_read]).find(|address| registry.is_proved(*address, client))?;
+        registry.bind(address, client.key())
+    })?
+}
+
+impl Registry {
+    /// Whether OpenSSL keeps the client's address with this connection, which need not be alive.
+    fn is_proved(&self, address: usize, client: &Client<'_>) -> bool {
+        self.connections.contains_key(&address)
+            && (0..INDICES_SEARCHED)
+                .filter(|index| *index != self.index)
+                .any(|index| client.is_at(self.openssl.extra_data(address as *mut Ssl, index)))
+    }
+
+    /// Notes that a connection belongs to a client.
+    fn bind(&mut self, address: usize, client: ClientKey) -> Option<Connection> {
+        let entry = self.connections.get_mut(&address)?;
+        entry.bound = Some(client);
+        self.by_client.insert(client, address);
+        Some(Connection::new(address, entry.generation))
+    }
+
+    fn forget(&mut self, address: usize) {
+        let Some(client) = self.connections.remove(&address).and_then(|entry| entry.bound) else { return };
+        if self.by_client.get(&client) == Some(&address) {
+            self.by_client.remove(&client);
+        }
+    }
 }
 
 /// Nothing has been read since: what comes now is not about a packet.
@@ -137,12 +183,13 @@ unsafe extern "C" fn on_made(ssl: *mut c_void, _: *mut c_void, _: *mut c_void, _
     with(|registry| {
         let generation = registry.next_generation;
         registry.next_generation += 1;
-        registry.connections.insert(ssl.addr(), Entry { generation, bound: None, exported: false });
+        let entry = Entry { generation, bound: None, exported: false, handshake: Handshake::default() };
+        registry.connections.insert(ssl.addr(), entry);
     });
 }
 
 unsafe extern "C" fn on_freed(ssl: *mut c_void, _: *mut c_void, _: *mut c_void, _: c_int, _: c_long, _: *mut c_void) {
-    with(|registry| registry.connections.remove(&ssl.addr()));
+    with(|registry| registry.forget(ssl.addr()));
     if LAST_READ.try_with(Cell::get).is_ok_and(|(address, _)| address == ssl.addr()) {
         LAST_READ.set((0, false));
     }
@@ -157,6 +204,12 @@ unsafe extern "C" fn on_record(
     ssl: *mut Ssl,
     _argument: *mut c_void,
 ) {
+    if content_type == openssl::HANDSHAKE {
+        // SAFETY: OpenSSL hands in the whole message, `length` bytes.
+        let message = if bytes.is_null() { &[] } else { unsafe { std::slice::from_raw_parts(bytes.cast(), length) } };
+        on_handshake_message(written != 0, message, ssl);
+        return;
+    }
     let tells_type = content_type == openssl::RECORD_HEADER || content_type == openssl::INNER_CONTENT_TYPE;
     if written != 0 || !tells_type || bytes.is_null() || length == 0 {
         return;
@@ -164,4 +217,23 @@ unsafe extern "C" fn on_record(
     // SAFETY: OpenSSL hands in `length` bytes, at least one. The first byte of a record's header is its type.
     let record_type = unsafe { *bytes.cast::<u8>() };
     let _ = LAST_READ.try_with(|last| last.set((ssl.addr(), record_type == openssl::APPLICATION_DATA)));
+}
+
+/// Notes what a hello message says of pre-shared keys. Those of TLS 1.2 say nothing, and do no harm.
+fn on_handshake_message(written: bool, message: &[u8], ssl: *mut Ssl) {
+    match (written, message.first()) {
+        (false, Some(&openssl::CLIENT_HELLO)) => {
+            let identities = hello::offered_identities(message);
+            with_handshake(ssl, |handshake| handshake.begin(identities));
+        }
+        (true, Some(&openssl::SERVER_HELLO)) => {
+            let selected = hello::selected_identity(message);
+            with_handshake(ssl, |handshake| handshake.answer(selected));
+        }
+        _ => {}
+    }
+}
+
+fn with_handshake(ssl: *mut Ssl, body: impl FnOnce(&mut Handshake)) {
+    with(|registry| registry.connections.get_mut(&ssl.addr()).map(|entry| body(&mut entry.handshake)));
 }

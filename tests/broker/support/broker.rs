@@ -19,7 +19,7 @@ use super::client::Client;
 use super::device::{Device, Way};
 use super::key::Key;
 use super::pki::pki;
-use super::setup::Setup;
+use super::setup::{CERTIFICATE, Setup};
 use super::{secrets, tls};
 
 /// How long a test waits for what must come. Far more than it takes, since other tests share the machine.
@@ -40,11 +40,12 @@ pub struct Broker {
 }
 
 /// Where the listeners are.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Ports {
     tls: u16,
     plain: Option<u16>,
     websocket: Option<u16>,
+    more: Vec<u16>,
 }
 
 /// The folder for the brokers' logs, kept after the run.
@@ -85,9 +86,10 @@ impl Broker {
             tls: free_port(),
             plain: setup.has_plain_listener.then(free_port),
             websocket: setup.has_websocket_listener.then(free_port),
+            more: setup.listeners.iter().map(|_| free_port()).collect(),
         };
         setup.write(folder.path());
-        let conf = mosquitto_conf(ctx, &setup, folder.path(), ports);
+        let conf = mosquitto_conf(ctx, &setup, folder.path(), &ports);
         let place = folder.path().display().to_string();
         std::fs::write(folder.path().join("mosquitto.conf"), conf.replace("{dir}", &place)).expect("mosquitto.conf");
         Self::launch(ctx, setup, folder, ports)
@@ -112,8 +114,8 @@ impl Broker {
     /// Waits until every listener accepts; false if the process ends instead.
     fn listens(&mut self) -> bool {
         let deadline = Instant::now() + PATIENCE;
-        let mut waiting: Vec<u16> =
-            self.ports.plain.into_iter().chain(self.ports.websocket).chain([self.ports.tls]).collect();
+        let Ports { tls, plain, websocket, more } = self.ports.clone();
+        let mut waiting: Vec<u16> = plain.into_iter().chain(websocket).chain([tls]).chain(more).collect();
         loop {
             if self.child.try_wait().expect("the process").is_some() {
                 return false;
@@ -141,6 +143,11 @@ impl Broker {
     /// Opens a connection to the listener without TLS.
     pub fn open_plain(&self) -> Client {
         Client::plain(self.ports.plain.expect("a listener without TLS"))
+    }
+
+    /// The port of one of the further listeners.
+    pub fn port(&self, listener: usize) -> u16 {
+        self.ports.more[listener]
     }
 
     /// Opens a WebSocket over TLS 1.3.
@@ -271,7 +278,7 @@ impl Broker {
 
     /// The same, and does something while it is down.
     pub fn restart_after(self, ctx: &Ctx, meanwhile: impl FnOnce()) -> Self {
-        let (setup, folder, ports) = (self.setup.clone(), Arc::clone(&self.folder), self.ports);
+        let (setup, folder, ports) = (self.setup.clone(), Arc::clone(&self.folder), self.ports.clone());
         self.stop();
         meanwhile();
         let mut broker = Self::launch(ctx, setup, folder, ports);
@@ -338,7 +345,7 @@ fn command(ctx: &Ctx, setup: &Setup, folder: &Path) -> Command {
     command
 }
 
-fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: Ports) -> String {
+fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: &Ports) -> String {
     for (name, text) in [("server.crt", &pki().certificate), ("server.key", &pki().private_key)] {
         std::fs::write(folder.join(name), text).expect("a TLS file");
     }
@@ -347,7 +354,7 @@ fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: Ports) -> Stri
         plugin.push(format!("plugin {}", ctx.plugin.display()));
         plugin.push("plugin_opt_config_file {dir}/ace.toml".to_owned());
     }
-    let tls = ["certfile {dir}/server.crt".to_owned(), "keyfile {dir}/server.key".to_owned()];
+    let tls = CERTIFICATE.map(str::to_owned);
     let mut listeners = vec![(ports.tls, tls.to_vec())];
     listeners.extend(ports.plain.map(|port| (port, Vec::new())));
     listeners.extend(ports.websocket.map(|port| {
@@ -369,6 +376,7 @@ fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: Ports) -> Stri
     if !setup.is_per_listener {
         lines.extend(plugin.iter().cloned());
     }
+    listeners.extend(ports.more.iter().copied().zip(setup.listeners.iter().cloned()));
     for (port, settings) in listeners {
         lines.push(format!("listener {port} 127.0.0.1"));
         lines.extend(settings);

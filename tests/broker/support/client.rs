@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 use super::broker::PATIENCE;
 use super::key::random;
 use super::packet::{self, Connect, Packet, Protocol, Publish, kind};
+use super::psk::{PskStream, Received};
 use super::secrets;
 use super::tls::EXPORTER_LABEL;
 use super::websocket::{self, Frame};
@@ -30,6 +31,7 @@ pub enum Event {
 enum Transport {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Psk(PskStream),
 }
 
 /// One connection to the broker.
@@ -72,6 +74,11 @@ impl Client {
             stream.conn.complete_io(&mut stream.sock).expect("a TLS handshake");
         }
         Self::new(Transport::Tls(Box::new(stream)))
+    }
+
+    /// A connection with a pre-shared key. If the handshake fails, it is closed.
+    pub fn psk(stream: PskStream) -> Self {
+        Self::new(Transport::Psk(stream))
     }
 
     /// Opens a WebSocket over TLS.
@@ -120,6 +127,7 @@ impl Client {
         let sent = match &mut self.transport {
             Transport::Plain(stream) => stream.write_all(bytes),
             Transport::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Transport::Psk(stream) => stream.send(bytes),
         };
         if let Err(error) = sent {
             assert!(is_close(error.kind()), "sending: {error}");
@@ -169,6 +177,14 @@ impl Client {
 
     /// Reads what there is, or waits for something.
     fn receive(&mut self, patience: Duration) {
+        if let Transport::Psk(stream) = &self.transport {
+            match stream.receive(patience) {
+                Received::Bytes(bytes) => self.buffer.extend(bytes),
+                Received::Closed => self.closed = true,
+                Received::Nothing => {}
+            }
+            return;
+        }
         let mut chunk = [0; 16 * 1024];
         let (read, socket) = match &mut self.transport {
             Transport::Plain(stream) => {
@@ -179,6 +195,7 @@ impl Client {
                 stream.sock.set_read_timeout(Some(patience)).expect("a deadline");
                 (stream.read(&mut chunk), &stream.sock)
             }
+            Transport::Psk(_) => unreachable!("received above"),
         };
         socket.set_read_timeout(Some(PATIENCE)).expect("a deadline");
         match read {

@@ -14,6 +14,7 @@ pub mod key;
 pub mod packet;
 pub mod pki;
 pub mod programs;
+pub mod psk;
 pub mod results;
 pub mod secrets;
 pub mod setup;

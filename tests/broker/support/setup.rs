@@ -9,6 +9,9 @@ use super::broker::Broker;
 use super::case::Ctx;
 use super::key::Key;
 
+/// The settings of a listener that has the broker's certificate.
+pub const CERTIFICATE: [&str; 2] = ["certfile {dir}/server.crt", "keyfile {dir}/server.key"];
+
 /// The beginnings of a broker. In every line and file, `{dir}` stands for the broker's folder.
 #[derive(Clone)]
 pub struct Setup {
@@ -28,6 +31,8 @@ pub struct Setup {
     pub has_plain_listener: bool,
     /// Is there a WebSocket listener, with TLS, too?
     pub has_websocket_listener: bool,
+    /// More listeners, each with its settings.
+    pub listeners: Vec<Vec<String>>,
     /// Has each listener its own settings, and its own plugin?
     pub is_per_listener: bool,
     /// What the broker's OpenSSL is configured with, instead of nothing.
@@ -55,6 +60,7 @@ impl Setup {
             verbatim: None,
             has_plain_listener: false,
             has_websocket_listener: false,
+            listeners: Vec::new(),
             is_per_listener: false,
             openssl: None,
             has_plugin: true,
@@ -119,6 +125,12 @@ impl Setup {
     /// A WebSocket listener, with TLS, beside the other.
     pub fn websocket_listener(mut self) -> Self {
         self.has_websocket_listener = true;
+        self
+    }
+
+    /// One more listener with these settings. Those for a certificate are in [`CERTIFICATE`].
+    pub fn listener(mut self, settings: &[&str]) -> Self {
+        self.listeners.push(settings.iter().map(|line| (*line).to_owned()).collect());
         self
     }
 

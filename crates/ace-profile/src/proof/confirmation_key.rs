@@ -60,6 +60,12 @@ impl ConfirmationKey {
         self.key.key_type()
     }
 
+    /// The bytes of a symmetric key, which TLS can take as a pre-shared one; `None` for any other.
+    #[must_use]
+    pub fn symmetric_bytes(&self) -> Option<&[u8]> {
+        self.key.symmetric_bytes()
+    }
+
     /// The key's `kid`, if it bears one.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {

@@ -1,0 +1,163 @@
+//! What TLS has proved about a client gives it the rights of a token that is held (RFC 9431 §2.2.3, rfc9431.md L2).
+//!
+//! Such a client brings nothing in CONNECT. Either the broker asks us about it all the same, by `BASIC_AUTH` without user name and
+//! password; or, on a listener with `use_identity_as_username` or `use_subject_as_username`, it lets the client in by itself, and
+//! the first that we hear of it is what it does. Then only what is proved by the client's own address counts: the connection
+//! that was read last may be another's, whose message this client is about to be given.
+
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use ace_profile::Quoted;
+use ace_profile::token::ValidatedToken;
+
+use super::admission::Refused;
+use crate::broker::tls::{self, Connection, OfferedPsk};
+use crate::broker::{Client, Level, Verdict, clock};
+use crate::config::OtherClients;
+use crate::plugin::Plugin;
+use crate::report;
+use crate::session::{Adoption, Phase, Rights, Session};
+
+/// What TLS has proved about a client.
+struct Proved {
+    /// The names of what is proved, by which tokens are found.
+    names: Box<[Box<str>]>,
+    /// The pre-shared key.
+    psk: Option<OfferedPsk>,
+    /// The connection, where it is known for certain.
+    connection: Option<Connection>,
+}
+
+impl Proved {
+    /// For the log.
+    const fn how(&self) -> &'static str {
+        "TLS-PSK"
+    }
+}
+
+impl Plugin {
+    /// Judges a client that brings nothing in CONNECT by what TLS has proved. `None` if that is nothing that a token is held
+    /// for.
+    pub(super) fn by_tls(&self, client: &Client<'_>) -> Option<Result<Verdict, Refused>> {
+        let proved = proved_of(client)?;
+        let token = self.token_for(&proved)?;
+        let how = proved.how();
+        Some(self.admit_resting_on(client, &token, proved.connection, proved.names, how))
+    }
+
+    /// Makes a session of a client that the broker has let in by TLS alone. `false` if TLS has proved nothing about it.
+    ///
+    /// One that no token is held for gets a session, too, with the rights of everybody: finding that out is not cheap, and each
+    /// of its messages would ask for it anew. When a token comes, the session gets its rights.
+    pub(crate) fn adopt(&self, client: &Client<'_>, is_to_be_told: bool) -> bool {
+        // The stand-in for the publisher of a retained message has neither address nor connection.
+        let (Some(client_id), Some(user_name), Some(_)) = (client.id(), client.user_name(), client.address()) else {
+            return false;
+        };
+        let Some(proved) = proved_of(client) else { return false };
+        let (client_id, user_name): (Box<CStr>, Box<CStr>) = (client_id.into(), user_name.into());
+        let token = self.token_for(&proved);
+        let rights = match token.as_deref().map(|token| (token, self.grant(token))) {
+            Some((token, Ok(grant))) => {
+                self.remember(&client_id, &user_name, &grant, token);
+                if is_to_be_told {
+                    report::admitted(&self.broker, client, proved.how(), Some(token.fingerprint));
+                }
+                Rights::Token(grant)
+            }
+            Some((_, Err(refused))) => {
+                report::refused(&self.broker, client, &refused.reason, refused.token);
+                self.rights_of_others()
+            }
+            None => self.rights_of_others(),
+        };
+        let session = Session {
+            rests_on: proved.names,
+            adoption: Some(Adoption::default()),
+            ..self.session(client, client_id, Some(user_name), rights, proved.connection)
+        };
+        self.sessions.borrow_mut().insert(client.key(), session);
+        self.take_up_arrivals();
+        true
+    }
+
+    /// Gives sessions that rest on TLS the rights of the tokens that have come for them meanwhile.
+    pub(crate) fn take_up_arrivals(&self) {
+        for token in self.arrivals.take() {
+            self.token_arrived(&token);
+        }
+    }
+
+    /// A newer token for the same key takes the older one's place in the sessions that rest on the key, too (RFC 9202 §4; the
+    /// holder must be the same, as in a re-authentication).
+    fn token_arrived(&self, token: &ValidatedToken) {
+        let Some(name) = token.key().map(|key| key.thumbprint()) else { return };
+        let keys = self.sessions.borrow().resting_on(&name);
+        if keys.is_empty() {
+            return;
+        }
+        let Ok(grant) = self.grant(token) else { return };
+        for key in keys {
+            let mut sessions = self.sessions.borrow_mut();
+            let Some(session) = sessions.get_mut(key).filter(|session| session.phase.get() == Phase::Connected) else {
+                continue;
+            };
+            let is_for_it = match session.grant() {
+                Some(known) if known.fingerprint == grant.fingerprint => false,
+                Some(known) => known.identity.is_some() && known.identity == grant.identity,
+                None => true,
+            };
+            let Some(user_name) = session.user_name.clone().filter(|_| is_for_it) else { continue };
+            session.denial_logged.set(false);
+            let client_id = session.client_id.clone();
+            sessions.replace_grant(key, Rc::clone(&grant));
+            drop(sessions);
+            self.remember_publisher(&client_id, &user_name, &grant, token);
+            let id = client_id.to_string_lossy();
+            let line = format!(
+                "ace: client {} has the rights of its newer token (token {})",
+                Quoted::new(&id),
+                token.fingerprint
+            );
+            self.broker.log(Level::Info, &line);
+        }
+    }
+
+    /// Whether a client whose adopted session has ended is connected again: a client of the same id and user name, at the same
+    /// address.
+    pub(super) fn is_back(&self, client: &Client<'_>) -> bool {
+        let sessions = self.sessions.borrow();
+        let Some(ended) = sessions.of(client).and_then(|session| session.adoption) else { return false };
+        match tls::proved_of_client(client) {
+            Some(connection) => !ended.connection.is_some_and(|ended| ended.is_same(&connection)),
+            None => false,
+        }
+    }
+
+    fn rights_of_others(&self) -> Rights {
+        match self.configuration().other_clients {
+            OtherClients::Refuse => Rights::Public,
+            OtherClients::Defer => Rights::Foreign,
+        }
+    }
+
+    /// The token for what TLS has proved: the newest one.
+    fn token_for(&self, proved: &Proved) -> Option<Rc<ValidatedToken>> {
+        let psk = proved.psk.as_ref()?;
+        if psk.is_brought {
+            return Some(Rc::clone(&psk.token));
+        }
+        let held = self.held.borrow();
+        let newest = proved.names.iter().find_map(|name| held.of_key(name, clock::now()));
+        // One that has been pushed out since still counts, as long as it is valid.
+        Some(newest.unwrap_or_else(|| Rc::clone(&psk.token)))
+    }
+}
+
+fn proved_of(client: &Client<'_>) -> Option<Proved> {
+    let connection = tls::proved_of_client(client)?;
+    let psk = connection.proved_psk()?;
+    let name = psk.token.key()?.thumbprint();
+    Some(Proved { names: [name.into()].into(), psk: Some(psk), connection: Some(connection) })
+}
