@@ -69,6 +69,12 @@ pub(crate) enum Reason {
     /// Longer than the broker or OpenSSL can take.
     #[error("the token's key is too long for a pre-shared key")]
     PskKeyTooLong,
+    /// The token is bound to a certificate, and another was shown, or none.
+    #[error("the client has not shown the certificate that the token is bound to")]
+    CertificateMismatch,
+    /// A certificate, nothing else, and no token for it.
+    #[error("the client brings nothing but a certificate, and no token is held for it")]
+    CertificateWithoutToken,
     /// The broker has no id for the client.
     #[error("the client has no id")]
     NoClientId,
@@ -110,6 +116,8 @@ impl Reason {
             Self::PskIdentitiesTooMany => "psk-identities-too-many",
             Self::PskKeyNotSymmetric => "psk-key-not-symmetric",
             Self::PskKeyTooLong => "psk-key-too-long",
+            Self::CertificateMismatch => "certificate-mismatch",
+            Self::CertificateWithoutToken => "certificate-without-token",
             Self::NoClientId => "client-id-missing",
             Self::UserName => "user-name-unusable",
             Self::Revoked => "token-revoked",

@@ -1,6 +1,7 @@
 //! One client of the broker, as far as the broker tells plugins about it.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::NonNull;
 
 use super::abi;
 use super::functions::Broker;
@@ -97,6 +98,13 @@ impl<'a> Client<'a> {
         u32::try_from(protocol) == Ok(abi::ACE_CLIENT_PROTOCOL_WEBSOCKETS)
     }
 
+    /// The certificate that the client has shown in its TLS handshake: an `X509` of OpenSSL's, to be freed by the caller.
+    pub(super) fn certificate(&self) -> Option<NonNull<c_void>> {
+        let certificate = self.broker.functions.client_certificate?;
+        // SAFETY: the pointer came with the event that `'a` stands for.
+        NonNull::new(unsafe { certificate(self.client) })
+    }
+
     /// Replaces the user name, for the log and for other plugins. The texts that the event brought are gone afterwards.
     /// `false` if the broker does not take it.
     #[must_use]
@@ -106,7 +114,7 @@ impl<'a> Client<'a> {
     }
 
     /// Whether the client's connection is the one that OpenSSL keeps this extra data for.
-    pub(super) fn is_at(&self, data: *const std::ffi::c_void) -> bool {
+    pub(super) fn is_at(&self, data: *const c_void) -> bool {
         data.addr() == self.client.addr()
     }
 

@@ -319,6 +319,7 @@ pub(super) fn broker() -> Broker {
             client_id,
             client_username,
             client_address,
+            client_certificate: None,
             client_protocol,
             client_protocol_version,
             set_username,

@@ -40,6 +40,7 @@ pub enum Level {
 pub(super) struct MissingFunction(&'static str);
 
 type ClientText = unsafe extern "C" fn(*const abi::mosquitto) -> *const c_char;
+type ClientCertificate = unsafe extern "C" fn(*const abi::mosquitto) -> *mut c_void;
 type ClientNumber = unsafe extern "C" fn(*const abi::mosquitto) -> c_int;
 pub(super) type Callback = unsafe extern "C" fn(c_int, *mut c_void, *mut c_void) -> c_int;
 
@@ -62,6 +63,8 @@ pub(super) struct Functions {
     pub(super) client_id: ClientText,
     pub(super) client_username: ClientText,
     pub(super) client_address: ClientText,
+    /// Not in brokers without TLS.
+    pub(super) client_certificate: Option<ClientCertificate>,
     pub(super) client_protocol: ClientNumber,
     pub(super) client_protocol_version: ClientNumber,
     pub(super) set_username: unsafe extern "C" fn(*mut abi::mosquitto, *const c_char) -> c_int,
@@ -104,6 +107,8 @@ impl Functions {
             client_id: required!(c"mosquitto_client_id"),
             client_username: required!(c"mosquitto_client_username"),
             client_address: required!(c"mosquitto_client_address"),
+            // SAFETY: the type is that of include/mosquitto_ace_abi.h.
+            client_certificate: unsafe { lookup(c"mosquitto_client_certificate") },
             client_protocol: required!(c"mosquitto_client_protocol"),
             client_protocol_version: required!(c"mosquitto_client_protocol_version"),
             set_username: required!(c"mosquitto_set_username"),

@@ -39,6 +39,25 @@ impl<T, R: Into<Refused>> About<T> for Result<T, R> {
     }
 }
 
+/// How a client comes in.
+pub(super) struct Entrance {
+    /// For the log.
+    pub(super) how: &'static str,
+    /// Its connection, if it is known.
+    pub(super) connection: Option<Connection>,
+    /// What TLS has proved, if that is what its rights rest on.
+    pub(super) rests_on: Box<[Box<str>]>,
+    /// Whether it has its user name from the broker, which makes it of what TLS has proved, and does so again at a reload.
+    pub(super) keeps_user_name: bool,
+}
+
+impl Entrance {
+    /// By a token of its own, with a proof of its own.
+    pub(super) fn new(how: &'static str, connection: Option<Connection>) -> Self {
+        Self { how, connection, rests_on: Box::default(), keeps_user_name: false }
+    }
+}
+
 impl Plugin {
     /// Turns the outcome of an attempt into the broker's verdict, and writes refusals down.
     pub(super) fn verdict(&self, client: &Client<'_>, outcome: Result<Verdict, Refused>) -> Verdict {
@@ -97,34 +116,24 @@ impl Plugin {
         &self,
         client: &Client<'_>,
         token: &ValidatedToken,
-        connection: Option<Connection>,
-        how: &str,
-    ) -> Result<Verdict, Refused> {
-        self.admit_resting_on(client, token, connection, Box::default(), how)
-    }
-
-    /// The same for a token that the client has proved in its TLS handshake.
-    pub(super) fn admit_resting_on(
-        &self,
-        client: &Client<'_>,
-        token: &ValidatedToken,
-        connection: Option<Connection>,
-        rests_on: Box<[Box<str>]>,
-        how: &str,
+        entrance: Entrance,
     ) -> Result<Verdict, Refused> {
         let grant = self.grant(token)?;
         // Copied first: setting the user name can move what the broker keeps of the client.
         let client_id: Box<CStr> = client.id().ok_or(Reason::NoClientId)?.into();
-        if !client.set_user_name(&grant.user_name) {
-            return Err(Reason::UserName).about(token.fingerprint);
-        }
-        let user_name: Box<CStr> = grant.user_name.as_c_str().into();
+        let user_name: Box<CStr> = match client.user_name().filter(|_| entrance.keeps_user_name) {
+            Some(given) => given.into(),
+            None if client.set_user_name(&grant.user_name) => grant.user_name.as_c_str().into(),
+            None => return Err(Reason::UserName).about(token.fingerprint),
+        };
         self.remember(&client_id, &user_name, &grant, token);
-        let session =
-            Session { rests_on, ..self.session(client, client_id, Some(user_name), Rights::Token(grant), connection) };
+        let session = Session {
+            rests_on: entrance.rests_on,
+            ..self.session(client, client_id, Some(user_name), Rights::Token(grant), entrance.connection)
+        };
         self.sessions.borrow_mut().insert(client.key(), session);
         self.take_up_arrivals();
-        report::admitted(&self.broker, client, how, Some(token.fingerprint));
+        report::admitted(&self.broker, client, entrance.how, Some(token.fingerprint));
         Ok(Verdict::Allow)
     }
 

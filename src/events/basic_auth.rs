@@ -5,7 +5,8 @@ use ace_profile::connect::{Credentials, Draft00, PasswordBytes};
 use ace_profile::proof::{ConfirmationKey, Freshness, verify_draft00};
 use ace_profile::token::Confirmation;
 
-use super::admission::{About, Refused};
+use super::admission::{About, Entrance, Refused};
+use crate::broker::tls::PeerCertificate;
 use crate::broker::{BasicAuth, Client, Password, Verdict, clock};
 use crate::config::OtherClients;
 use crate::plugin::Plugin;
@@ -67,10 +68,16 @@ impl Plugin {
                 let proof = password.proof(key.proof_bytes()).map_err(Reason::from).about(token.fingerprint)?;
                 self.prove_by_exporter(key, connection.as_ref(), &proof).about(token.fingerprint)?;
             }
+            Confirmation::Certificate(thumbprint) if password.is_empty() => {
+                self.prove_by_certificate(client, thumbprint).about(token.fingerprint)?;
+                return self.admit(client, &token, Entrance::by_certificate(&token, connection));
+            }
             Confirmation::Bearer if password.is_empty() => {}
-            Confirmation::Bearer => return Err(Reason::ProofWithoutKey).about(token.fingerprint),
+            Confirmation::Certificate(_) | Confirmation::Bearer => {
+                return Err(Reason::ProofWithoutKey).about(token.fingerprint);
+            }
         }
-        self.admit(client, &token, connection, "user name")
+        self.admit(client, &token, Entrance::new("user name", connection))
     }
 
     fn draft00(&self, client: &Client<'_>, brought: &Draft00) -> Result<Verdict, Refused> {
@@ -90,7 +97,7 @@ impl Plugin {
         }
         .about(token.fingerprint)?;
         let how = if brought.freshness.is_some() { "draft-00 timed proof" } else { "draft-00 exporter proof" };
-        self.admit(client, &token, connection, how)
+        self.admit(client, &token, Entrance::new(how, connection))
     }
 
     /// Checks the draft's proof over client id, audience, time and nonce, and that it has not been used (rfc9431.md V4).
@@ -112,7 +119,9 @@ impl Plugin {
             return outcome;
         }
         if !self.configuration().allow_anonymous {
-            return self.other_client(client, Reason::Anonymous);
+            let has_certificate = PeerCertificate::of_client(client).is_some();
+            let refusal = if has_certificate { Reason::CertificateWithoutToken } else { Reason::Anonymous };
+            return self.other_client(client, refusal);
         }
         self.insert_without_token(client, Rights::Public)?;
         report::admitted(&self.broker, client, "public topics only", None);

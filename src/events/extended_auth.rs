@@ -6,9 +6,10 @@ use ace_profile::proof::challenge_message;
 use ace_profile::random::{Random, SystemRandom};
 use ace_profile::token::{Confirmation, ValidatedToken};
 
-use super::admission::{About, Refused};
+use super::admission::{About, Entrance, Refused};
 use super::challenges::Challenge;
 use super::packets::{DISCONNECT_NOT_AUTHORIZED, connack_not_authorized};
+use super::tls_identity::is_named_by_tls;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ExtendedAuth, Verdict, clock};
 use crate::plugin::Plugin;
@@ -97,7 +98,8 @@ impl Plugin {
     ) -> Result<Verdict, Refused> {
         let client = &event.client;
         // After a successful authentication the user name is the one that we have set.
-        if !reauthentication && client.user_name().is_some() {
+        // Some listeners have the broker make one of what TLS has proved.
+        if !reauthentication && client.user_name().is_some_and(|name| !is_named_by_tls(client, name)) {
             return Err(Reason::UserNameWithMethod.into());
         }
         match AuthenticationData::parse(event.data).map_err(Reason::from)? {
@@ -106,21 +108,39 @@ impl Plugin {
                 let token = self.validate(token)?;
                 let key = token.key().ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
                 self.prove_by_exporter(key, connection.as_ref(), proof).about(token.fingerprint)?;
-                self.admit(client, &token, connection, "exporter proof")
+                self.complete(client, &token, false, Entrance::new("exporter proof", connection))
             }
             AuthenticationData::Challenge { token } => {
                 let token = self.validate(token)?;
-                if matches!(token.confirmation, Confirmation::Bearer) {
-                    return self.complete(client, &token, connection, reauthentication, "bearer token");
-                }
-                self.challenge(event, token, connection, reauthentication)
+                self.token_alone(event, token, connection, reauthentication)
             }
             // The proof makes the client id, which anybody can say, harmless.
             AuthenticationData::StoredToken => {
                 let client_id = client.id().ok_or(Reason::NoClientId)?;
                 let held = self.held.borrow().of_client(client_id, clock::now());
                 let token = held.ok_or(Reason::NoTokenHeld)?;
-                self.challenge(event, (*token).clone(), connection, reauthentication)
+                self.token_alone(event, (*token).clone(), connection, reauthentication)
+            }
+        }
+    }
+
+    /// A token without a proof: it is asked for, if the token has a key.
+    fn token_alone(
+        &self,
+        event: &ExtendedAuth<'_>,
+        token: ValidatedToken,
+        connection: Option<Connection>,
+        reauthentication: bool,
+    ) -> Result<Verdict, Refused> {
+        let client = &event.client;
+        match &token.confirmation {
+            Confirmation::Key(_) => self.challenge(event, token, connection, reauthentication),
+            Confirmation::Certificate(thumbprint) => {
+                self.prove_by_certificate(client, thumbprint).about(token.fingerprint)?;
+                self.complete(client, &token, reauthentication, Entrance::by_certificate(&token, connection))
+            }
+            Confirmation::Bearer => {
+                self.complete(client, &token, reauthentication, Entrance::new("bearer token", connection))
             }
         }
     }
@@ -177,17 +197,20 @@ impl Plugin {
             let message = challenge_message(&nonce, &answer.client_nonce);
             key.verify(&message, answer.proof).map_err(Reason::from).about(token.fingerprint)?;
         }
-        self.complete(&event.client, &token, connection, reauthentication, "challenge")
+        self.complete(&event.client, &token, reauthentication, Entrance::new("challenge", connection))
     }
 
     fn complete(
         &self,
         client: &Client<'_>,
         token: &ValidatedToken,
-        connection: Option<Connection>,
         reauthentication: bool,
-        how: &str,
+        entrance: Entrance,
     ) -> Result<Verdict, Refused> {
-        if reauthentication { self.renew(client, token) } else { self.admit(client, token, connection, how) }
+        if reauthentication {
+            return self.renew(client, token);
+        }
+        // If it has a user name, that was found to be one that the broker has made.
+        self.admit(client, token, Entrance { keeps_user_name: client.user_name().is_some(), ..entrance })
     }
 }

@@ -1,4 +1,4 @@
-//! What TLS has proved about a client gives it the rights of a token that is held (RFC 9431 §2.2.3, rfc9431.md L2).
+//! What TLS has proved about a client gives it the rights of a token that is held (RFC 9431 §2.2.3, rfc9431.md L2, L3).
 //!
 //! Such a client brings nothing in CONNECT. Either the broker asks us about it all the same, by `BASIC_AUTH` without user name and
 //! password; or, on a listener with `use_identity_as_username` or `use_subject_as_username`, it lets the client in by itself, and
@@ -8,15 +8,16 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use ace_profile::Quoted;
-use ace_profile::token::ValidatedToken;
+use ace_profile::jose::Jwk;
+use ace_profile::token::{CertificateThumbprint, ValidatedToken};
+use ace_profile::{Quoted, Timestamp};
 
-use super::admission::Refused;
-use crate::broker::tls::{self, Connection, OfferedPsk};
+use super::admission::{Entrance, Refused};
+use crate::broker::tls::{self, Connection, OfferedPsk, PeerCertificate};
 use crate::broker::{Client, Level, Verdict, clock};
 use crate::config::OtherClients;
 use crate::plugin::Plugin;
-use crate::report;
+use crate::report::{self, Reason};
 use crate::session::{Adoption, Phase, Rights, Session};
 
 /// What TLS has proved about a client.
@@ -32,7 +33,15 @@ struct Proved {
 impl Proved {
     /// For the log.
     const fn how(&self) -> &'static str {
-        "TLS-PSK"
+        if self.psk.is_some() { "TLS-PSK" } else { "client certificate" }
+    }
+}
+
+impl Entrance {
+    /// By a token of its own, which is bound to the certificate that the client has shown.
+    pub(super) fn by_certificate(token: &ValidatedToken, connection: Option<Connection>) -> Self {
+        let rests_on = token.binding().map(Into::into).into_iter().collect();
+        Self { rests_on, ..Self::new("token for its certificate", connection) }
     }
 }
 
@@ -43,7 +52,20 @@ impl Plugin {
         let proved = proved_of(client)?;
         let token = self.token_for(&proved)?;
         let how = proved.how();
-        Some(self.admit_resting_on(client, &token, proved.connection, proved.names, how))
+        let connection = proved.connection.or_else(|| self.connection_of(client));
+        let entrance = Entrance { how, connection, rests_on: proved.names, keeps_user_name: false };
+        Some(self.admit(client, &token, entrance))
+    }
+
+    /// Whether the client has shown the certificate that its token is bound to (RFC 8705 §3).
+    pub(super) fn prove_by_certificate(
+        &self,
+        client: &Client<'_>,
+        expected: &CertificateThumbprint,
+    ) -> Result<(), Reason> {
+        let shown = PeerCertificate::of_client(client).and_then(|certificate| certificate.der());
+        let matches = shown.is_some_and(|der| CertificateThumbprint::of(&der) == *expected);
+        matches.then_some(()).ok_or(Reason::CertificateMismatch)
     }
 
     /// Makes a session of a client that the broker has let in by TLS alone. `false` if TLS has proved nothing about it.
@@ -92,7 +114,7 @@ impl Plugin {
     /// A newer token for the same key takes the older one's place in the sessions that rest on the key, too (RFC 9202 §4; the
     /// holder must be the same, as in a re-authentication).
     fn token_arrived(&self, token: &ValidatedToken) {
-        let Some(name) = token.key().map(|key| key.thumbprint()) else { return };
+        let Some(name) = token.binding() else { return };
         let keys = self.sessions.borrow().resting_on(&name);
         if keys.is_empty() {
             return;
@@ -131,7 +153,9 @@ impl Plugin {
         let Some(ended) = sessions.of(client).and_then(|session| session.adoption) else { return false };
         match tls::proved_of_client(client) {
             Some(connection) => !ended.connection.is_some_and(|ended| ended.is_same(&connection)),
-            None => false,
+            // Its Will is asked about in the turn in which the connection ends. It takes the broker's loop another one to make a
+            // new client at that address.
+            None => ended.ended_in != self.turn.get() && PeerCertificate::of_client(client).is_some(),
         }
     }
 
@@ -144,20 +168,36 @@ impl Plugin {
 
     /// The token for what TLS has proved: the newest one.
     fn token_for(&self, proved: &Proved) -> Option<Rc<ValidatedToken>> {
-        let psk = proved.psk.as_ref()?;
-        if psk.is_brought {
-            return Some(Rc::clone(&psk.token));
+        let offered = proved.psk.as_ref().map(|psk| &psk.token);
+        if proved.psk.as_ref().is_some_and(|psk| psk.is_brought) {
+            return offered.cloned();
         }
         let held = self.held.borrow();
-        let newest = proved.names.iter().find_map(|name| held.of_key(name, clock::now()));
+        let tokens = proved.names.iter().filter_map(|name| held.of_key(name, clock::now()));
+        let longest = tokens.max_by_key(|token| token.expires.unwrap_or(Timestamp::MAX));
         // One that has been pushed out since still counts, as long as it is valid.
-        Some(newest.unwrap_or_else(|| Rc::clone(&psk.token)))
+        longest.or_else(|| offered.cloned())
     }
 }
 
 fn proved_of(client: &Client<'_>) -> Option<Proved> {
-    let connection = tls::proved_of_client(client)?;
-    let psk = connection.proved_psk()?;
-    let name = psk.token.key()?.thumbprint();
-    Some(Proved { names: [name.into()].into(), psk: Some(psk), connection: Some(connection) })
+    let connection = tls::proved_of_client(client);
+    if let Some(psk) = connection.and_then(|connection| connection.proved_psk()) {
+        let name = psk.token.binding()?;
+        return Some(Proved { names: [name.into()].into(), psk: Some(psk), connection });
+    }
+    let certificate = PeerCertificate::of_client(client)?;
+    let thumbprint = certificate.der().map(|der| CertificateThumbprint::of(&der).name());
+    let key = certificate.public_key_der().and_then(|der| Jwk::from_spki(&der).ok()).map(|key| key.thumbprint());
+    let names = thumbprint.into_iter().chain(key).map(Into::into).collect();
+    Some(Proved { names, psk: None, connection: connection.or_else(|| certificate.connection()) })
+}
+
+/// Whether the client has this user name from the broker, which has made it of what TLS has proved.
+pub(super) fn is_named_by_tls(client: &Client<'_>, name: &CStr) -> bool {
+    let psk = tls::proved_of_client(client).and_then(|connection| connection.proved_psk());
+    match psk {
+        Some(psk) => *psk.identity == *name.to_bytes(),
+        None => PeerCertificate::of_client(client).is_some_and(|certificate| certificate.gives_user_name(name)),
+    }
 }

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 
 use ace_profile::revocation::TokenHashes;
 use ace_profile::scope::{Matcher, Scope};
-use ace_profile::token::{Holder, ValidatedToken};
+use ace_profile::token::{Confirmation, Holder, ValidatedToken};
 use ace_profile::{Fingerprint, Timestamp};
 
 /// The rights of one token.
@@ -72,12 +72,13 @@ impl Grant {
     }
 }
 
-/// The token's subject; without one, what tells its key from others, and without a key, what tells the token.
+/// The token's subject; without one, what tells its key or its certificate from others, and without those, what tells the token.
 fn user_name(token: &ValidatedToken) -> String {
-    match (&token.subject, token.key()) {
+    match (&token.subject, &token.confirmation) {
         (Some(subject), _) => subject.clone(),
-        (None, Some(key)) => format!("ace-key-{}", key.thumbprint()),
-        (None, None) => format!("ace-token-{}", token.fingerprint),
+        (None, Confirmation::Key(key)) => format!("ace-key-{}", key.thumbprint()),
+        (None, Confirmation::Certificate(thumbprint)) => format!("ace-certificate-{thumbprint}"),
+        (None, Confirmation::Bearer) => format!("ace-token-{}", token.fingerprint),
     }
 }
 

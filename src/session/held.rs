@@ -23,7 +23,7 @@ const BYTES_PER_TOKEN: usize = 1024;
 /// What a filter takes beside its text.
 const BYTES_PER_FILTER: usize = 32;
 
-/// The thumbprint of a key (RFC 7638).
+/// What a token is bound to: [`ValidatedToken::binding`].
 type Thumbprint = Rc<str>;
 
 /// The tokens that have come since they were last asked for, the newest last: sessions that rest on their keys may have to be
@@ -103,11 +103,10 @@ impl HeldTokens {
     }
 
     /// Holds a token in place of whatever was held for its key. `client_id` is the client that has proved the key, if one
-    /// has. A bearer token has no key to be found by, and is not held.
+    /// has. A bearer token has nothing to be found by, and is not held.
     pub fn hold(&mut self, token: Rc<ValidatedToken>, client_id: Option<&CStr>) {
-        let Some(key) = token.key() else { return };
-        let thumbprint: Thumbprint = key.thumbprint().into();
-        let kid: Option<Box<str>> = key.kid().map(Into::into);
+        let Some(thumbprint) = token.binding().map(Thumbprint::from) else { return };
+        let kid: Option<Box<str>> = token.key().and_then(|key| key.kid()).map(Into::into);
         // A token from `authz-info` says nothing about who will use it: what is known stays known.
         let known_client = self.remove(&thumbprint).and_then(|held| held.client_id);
         let client_id = client_id.map(Into::into).or(known_client);
@@ -146,7 +145,7 @@ impl HeldTokens {
         self.of_key(self.by_kid.get(kid)?, now)
     }
 
-    /// The token whose key has this thumbprint, if it is still valid.
+    /// The token whose key has this thumbprint, or that is bound to the certificate of this name, if it is still valid.
     #[must_use]
     pub fn of_key(&self, thumbprint: &str, now: Timestamp) -> Option<Rc<ValidatedToken>> {
         let held = self.by_key.get(thumbprint)?;

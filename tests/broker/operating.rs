@@ -42,7 +42,7 @@ fn operating_other_clients_are_refused(ctx: &Ctx) {
 }
 
 /// Mosquitto's password file: PBKDF2 with HMAC-SHA-512.
-fn password_line(user: &str, password: &str) -> String {
+pub fn password_line(user: &str, password: &str) -> String {
     let salt = random(12);
     let mut hash = [0; 64];
     let iterations = NonZeroU32::new(101).unwrap();

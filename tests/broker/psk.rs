@@ -1,11 +1,19 @@
 //! L2: clients that authenticate by TLS-PSK and bring nothing in CONNECT.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use serde_json::json;
 
+use crate::operating::password_line;
+
+use crate::support::broker::PATIENCE;
 use crate::support::case::cases;
 use crate::support::client::Client;
 use crate::support::jwe::{self, Management};
+use crate::support::packet::binary;
 use crate::support::psk::Psk;
+use crate::support::setup::CERTIFICATE;
 use crate::support::{Attempt, Authority, Broker, Claims, Connect, Ctx, Device, Key, Protocol, Reply, Setup, Way};
 
 cases! {
@@ -13,12 +21,16 @@ cases! {
     Accept "L2" l2_the_token_itself_is_an_identity;
     Accept "L2" l2_with_the_identity_as_user_name;
     Accept "L2" l2_keys_of_any_bytes_are_taken;
+    Accept "L2" l2_other_clients_have_their_passwords;
+    Accept "L5" l5_a_token_in_connect_replaces_what_the_psk_gave;
     Accept "L2" l2_a_newer_token_counts_at_once;
     Refuse "L2" l2_an_identity_that_names_no_token_is_refused;
     Refuse "L2" l2_another_key_fails_the_handshake;
     Refuse "L2" l2_an_expired_token_is_refused;
     Refuse "L2" l2_an_asymmetric_key_is_refused;
     Refuse "L2" l2_nothing_beyond_the_scope;
+    Refuse "L2" l2_an_identity_that_is_not_taken_up_brings_nothing;
+    Refuse "L2" l2_more_identities_than_one_needs_are_not_looked_at;
     Refuse "L2" l2_a_resumed_session_brings_nothing;
     Refuse "L2" l2_the_session_ends_with_the_token;
 }
@@ -238,17 +250,131 @@ fn l2_a_resumed_session_brings_nothing(ctx: &Ctx) {
         assert!(file.metadata().is_ok_and(|file| file.len() > 0), "no session to resume");
         for listener in [PSK, PSK_BY_NAME] {
             let again = psk("key-8", &device).option(version).option("-sess_in").option(&file);
-            let mut attempt = bench.attempt(&again, listener, &Connect::new(Protocol::V5, "sensor"));
-            match &attempt.reply {
-                Reply::Closed => {}
-                Reply::Connack(connack) if connack.reason() != 0 => {}
-                Reply::Connack(_) => {
-                    assert_eq!(attempt.client.subscribe(&["dev/psk"]), [0x87]);
-                    assert_eq!(attempt.client.publish1("dev/psk", b"x"), 0x87);
-                }
-                Reply::Auth(auth) => panic!("{auth:02x?}"),
+            assert_brings_nothing(bench.attempt(&again, listener, &Connect::new(Protocol::V5, "sensor")));
+        }
+    }
+}
+
+/// The client is not let in, or has no rights: by its identity alone, the broker lets it in itself.
+fn assert_brings_nothing(mut attempt: Attempt) {
+    match &attempt.reply {
+        Reply::Closed => {}
+        Reply::Connack(connack) if connack.reason() != 0 => {}
+        Reply::Connack(_) => {
+            assert_eq!(attempt.client.subscribe(&["dev/psk"]), [0x87]);
+            assert_eq!(attempt.client.publish1("dev/psk", b"x"), 0x87);
+        }
+        Reply::Auth(auth) => panic!("{auth:02x?}"),
+    }
+}
+
+/// OpenSSL asks the broker for the key, and then takes another way, on which nobody proves it.
+fn l2_an_identity_that_is_not_taken_up_brings_nothing(ctx: &Ctx) {
+    let by_both = [CERTIFICATE[0], CERTIFICATE[1], "psk_hint ace"];
+    let with_name = [&by_both[..], &["use_identity_as_username true"]].concat();
+    let bench = bench(ctx, |setup| setup.listener(&by_both).listener(&with_name));
+    let device = bench.known("sensor", Key::oct(32).named("key-7"));
+    let stranger = Psk::new(b"key-7", &[7; 32]).option("-tls1_3").option("-ciphersuites");
+    for suite in ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"] {
+        for listener in [PSK, PSK_BY_NAME, 2, 3] {
+            let attempt =
+                bench.attempt(&stranger.clone().option(suite), listener, &Connect::new(Protocol::V5, "sensor"));
+            assert_brings_nothing(attempt);
+        }
+    }
+    assert!(!bench.broker.log().contains("by TLS-PSK"));
+    // Who has the key is let in there as elsewhere, but for 2.0.11, which takes certificates or keys. Where there is a
+    // certificate, OpenSSL prefers suites that do not use the key: the client must offer those that do, and no others.
+    if ctx.version.number != "2.0.11" {
+        let known = psk("key-7", &device);
+        for fitting in [["-tls1_2", "-cipher", "PSK"], ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"]] {
+            let fits = fitting.iter().fold(known.clone(), Psk::option);
+            let unfit = known.clone().option(fitting[0]);
+            for listener in [2, 3] {
+                bench.enter(&fits, listener, "sensor").round_trip("dev/psk");
+                assert_brings_nothing(bench.attempt(&unfit, listener, &Connect::new(Protocol::V5, "sensor")));
             }
         }
+    }
+}
+
+/// One handshake with many identities, of which none is known, is one line in the log and one more.
+fn l2_more_identities_than_one_needs_are_not_looked_at(ctx: &Ctx) {
+    let bench = bench(ctx, |setup| setup);
+    bench.known("sensor", Key::oct(32).named("key-7"));
+    let mut identities: Vec<Vec<u8>> = (0..200).map(|n| format!("unknown-{n}").into_bytes()).collect();
+    identities.push(b"key-7".to_vec());
+    let mut stream = TcpStream::connect(("127.0.0.1", bench.broker.port(PSK))).expect("a connection");
+    stream.write_all(&client_hello(&identities)).expect("sent");
+    bench.broker.expect_refusal("", "psk-identity-unknown");
+    bench.broker.expect_refusal("", "psk-identities-too-many");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    // An alert, and the end.
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert_eq!(answer.first(), Some(&21), "{answer:02x?}");
+    assert_eq!(bench.broker.log().matches("ace: refused client \"\"").count(), 2);
+}
+
+/// A `ClientHello` of TLS 1.3 that offers these identities, with binders that are wrong.
+fn client_hello(identities: &[Vec<u8>]) -> Vec<u8> {
+    let extension = |kind: u8, content: &[u8]| [&[0, kind][..], &binary(content)].concat();
+    let offered: Vec<u8> = identities.iter().flat_map(|identity| [binary(identity), vec![0; 4]].concat()).collect();
+    let binders: Vec<u8> = identities.iter().flat_map(|_| [&[32][..], &[0; 32]].concat()).collect();
+    let extensions = [
+        // supported_versions: 1.3; supported_groups, signature_algorithms, psk_key_exchange_modes and key_share: the usual.
+        extension(43, &[2, 3, 4]),
+        extension(10, &binary(&[0, 0x17])),
+        extension(13, &binary(&[4, 3])),
+        extension(45, &[1, 1]),
+        extension(51, &binary(&[])),
+        extension(41, &[binary(&offered), binary(&binders)].concat()),
+    ];
+    let random = crate::support::key::random(32);
+    let body = [&[3, 3][..], &random, &[0], &binary(&[0x13, 1]), &[1, 0], &binary(&extensions.concat())].concat();
+    let length = u32::try_from(body.len()).expect("short").to_be_bytes();
+    let message = [&[1][..], &length[1..], &body].concat();
+    [&[22, 3, 1][..], &binary(&message)].concat()
+}
+
+fn l2_other_clients_have_their_passwords(ctx: &Ctx) {
+    let bench = bench(ctx, |setup| {
+        setup
+            .mqtt(r#"other_clients = "defer""#)
+            .file("passwords", &password_line("alice", "open sesame"))
+            .file("acl", "user alice\ntopic readwrite home/#\n")
+            .conf("password_file {dir}/passwords")
+            .conf("acl_file {dir}/acl")
+    });
+    let device = bench.known("sensor", Key::oct(32).named("key-7"));
+    let alice = Connect::credentials(Protocol::V5, "alice", b"alice", b"open sesame");
+    let mut client = bench.attempt(&psk("key-7", &device), PSK, &alice).accepted();
+    client.round_trip("home/kitchen");
+    assert!(!may_publish(&mut client, "dev/psk"));
+    let wrong = Connect::credentials(Protocol::V5, "eve", b"alice", b"guessed");
+    let attempt = bench.attempt(&psk("key-7", &device), PSK, &wrong);
+    assert!(matches!(&attempt.reply, Reply::Connack(connack) if connack.reason() != 0), "{:02x?}", attempt.reply);
+    // An identity that nobody else knows either.
+    bench.assert_fails(&psk("key-8", &device));
+}
+
+/// On a listener for pre-shared keys, where the name comes from TLS or does not.
+fn l5_a_token_in_connect_replaces_what_the_psk_gave(ctx: &Ctx) {
+    let bench = bench(ctx, |setup| setup);
+    let device = bench.known("sensor", Key::oct(32).named("key-7"));
+    let brought = bench.broker.device_scoped("brought", &[("more/#", &["pub"])]);
+    for version in VERSIONS {
+        for listener in [PSK, PSK_BY_NAME] {
+            let client = Client::psk(psk("key-7", &device).option(version).open(bench.broker.port(listener)));
+            let mut client = brought.attempt_over(client, Way::Challenge).accepted();
+            assert!(may_publish(&mut client, "more/x") && !may_publish(&mut client, "dev/psk"));
+            // What comes later for the pre-shared key does not matter to it any more.
+            bench.show(&device);
+            assert!(may_publish(&mut client, "more/x") && !may_publish(&mut client, "dev/psk"));
+        }
+        let client = Client::psk(psk("key-7", &device).option(version).open(bench.broker.port(PSK)));
+        let mut client = brought.attempt_over(client, Way::Draft00Signed(Protocol::V5)).accepted();
+        assert!(may_publish(&mut client, "more/x") && !may_publish(&mut client, "dev/psk"));
     }
 }
 

@@ -8,12 +8,14 @@
 //! The library stays in memory when the plugin is unloaded (see build.rs), so that OpenSSL's pointers to our callbacks never
 //! dangle; without an installed plugin they do nothing.
 
+mod certificate;
 mod connection;
 mod hello;
 mod openssl;
 mod psk;
 mod registry;
 
+pub use certificate::PeerCertificate;
 pub use connection::{Connection, ExporterError};
 pub use psk::OfferedPsk;
 pub use registry::{forget_last_read, install, of_client, proved_of_client, uninstall};

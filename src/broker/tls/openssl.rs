@@ -1,7 +1,7 @@
 //! OpenSSL's functions, looked up in the process. The declarations are ours, after OpenSSL's public documentation.
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_void};
-use std::ptr;
+use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_ulong, c_void};
+use std::ptr::{self, NonNull};
 
 use super::super::functions::lookup;
 
@@ -77,6 +77,8 @@ pub(super) struct OpenSsl {
     control: unsafe extern "C" fn(*mut Ssl, c_int, c_long, *mut c_void) -> c_long,
     write: unsafe extern "C" fn(*mut Ssl, *const c_void, c_int) -> c_int,
     get_fd: unsafe extern "C" fn(*const Ssl) -> c_int,
+    peer_certificate: unsafe extern "C" fn(*const Ssl) -> *mut c_void,
+    pub(super) certificates: CertificateFunctions,
     clear_errors: unsafe extern "C" fn(),
 }
 
@@ -99,6 +101,9 @@ impl OpenSsl {
                 control: lookup(c"SSL_ctrl")?,
                 write: lookup(c"SSL_write")?,
                 get_fd: lookup(c"SSL_get_fd")?,
+                // The second is its name before OpenSSL 3.
+                peer_certificate: lookup(c"SSL_get1_peer_certificate").or(lookup(c"SSL_get_peer_certificate"))?,
+                certificates: CertificateFunctions::look_up()?,
                 clear_errors: lookup(c"ERR_clear_error")?,
             })
         }
@@ -161,6 +166,15 @@ impl OpenSsl {
         (!identity.is_null()).then(|| unsafe { CStr::from_ptr(identity) }.to_bytes().into())
     }
 
+    /// Whether this is the certificate that the connection's peer has shown.
+    pub(super) fn has_peer_certificate(&self, ssl: *mut Ssl, certificate: NonNull<c_void>) -> bool {
+        // SAFETY: the connection is alive.
+        let Some(shown) = NonNull::new(unsafe { (self.peer_certificate)(ssl) }) else { return false };
+        self.certificates.free(shown);
+        // Both are references to one object, which the caller's keeps alive.
+        shown == certificate
+    }
+
     /// Whether the extended master secret was negotiated (RFC 7627).
     pub(super) fn has_extended_master_secret(&self, ssl: *mut Ssl) -> bool {
         // SAFETY: the connection is alive, and this control takes no argument.
@@ -214,4 +228,108 @@ impl OpenSsl {
         // SAFETY: it takes no arguments.
         unsafe { (self.clear_errors)() };
     }
+}
+
+/// `NID_commonName`
+const COMMON_NAME: c_int = 13;
+/// `XN_FLAG_RFC2253`: `ASN1_STRFLGS_RFC2253 | XN_FLAG_SEP_COMMA_PLUS | XN_FLAG_DN_REV | XN_FLAG_FN_SN | XN_FLAG_DUMP_UNKNOWN_FIELDS`
+const RFC_2253: c_ulong = 0x0111_0317;
+
+type ToDer = unsafe extern "C" fn(*const c_void, *mut *mut c_uchar) -> c_int;
+
+/// OpenSSL's functions for certificates.
+#[derive(Clone, Copy)]
+pub(super) struct CertificateFunctions {
+    free: unsafe extern "C" fn(*mut c_void),
+    certificate_to_der: ToDer,
+    public_key: unsafe extern "C" fn(*const c_void) -> *mut c_void,
+    public_key_to_der: ToDer,
+    subject_name: unsafe extern "C" fn(*const c_void) -> *mut c_void,
+    name_text: unsafe extern "C" fn(*const c_void, c_int, *mut c_char, c_int) -> c_int,
+    print_name: unsafe extern "C" fn(*mut c_void, *const c_void, c_int, c_ulong) -> c_int,
+    memory_method: unsafe extern "C" fn() -> *const c_void,
+    new_stream: unsafe extern "C" fn(*const c_void) -> *mut c_void,
+    read_stream: unsafe extern "C" fn(*mut c_void, *mut c_void, c_int) -> c_int,
+    free_stream: unsafe extern "C" fn(*mut c_void) -> c_int,
+}
+
+// The methods below take certificates that are alive.
+impl CertificateFunctions {
+    fn look_up() -> Option<Self> {
+        // SAFETY: each field's type is that of the function in OpenSSL's manual.
+        unsafe {
+            Some(Self {
+                free: lookup(c"X509_free")?,
+                certificate_to_der: lookup(c"i2d_X509")?,
+                public_key: lookup(c"X509_get_X509_PUBKEY")?,
+                public_key_to_der: lookup(c"i2d_X509_PUBKEY")?,
+                subject_name: lookup(c"X509_get_subject_name")?,
+                name_text: lookup(c"X509_NAME_get_text_by_NID")?,
+                print_name: lookup(c"X509_NAME_print_ex")?,
+                memory_method: lookup(c"BIO_s_mem")?,
+                new_stream: lookup(c"BIO_new")?,
+                read_stream: lookup(c"BIO_read")?,
+                free_stream: lookup(c"BIO_free")?,
+            })
+        }
+    }
+
+    /// Gives a reference to a certificate back.
+    pub(super) fn free(&self, certificate: NonNull<c_void>) {
+        // SAFETY: the caller gives its reference up.
+        unsafe { (self.free)(certificate.as_ptr()) };
+    }
+
+    pub(super) fn certificate_der(&self, certificate: NonNull<c_void>, most: usize) -> Option<Vec<u8>> {
+        der(self.certificate_to_der, certificate, most)
+    }
+
+    pub(super) fn public_key_der(&self, certificate: NonNull<c_void>, most: usize) -> Option<Vec<u8>> {
+        // SAFETY: the certificate is alive; the key is a part of it.
+        let key = NonNull::new(unsafe { (self.public_key)(certificate.as_ptr()) })?;
+        der(self.public_key_to_der, key, most)
+    }
+
+    /// The first common name of the subject, if it is no longer than `most`.
+    pub(super) fn common_name(&self, certificate: NonNull<c_void>, most: usize) -> Option<Vec<u8>> {
+        // SAFETY: the certificate is alive; the name is a part of it.
+        let name = NonNull::new(unsafe { (self.subject_name)(certificate.as_ptr()) })?;
+        // Room for one byte too many, and a zero.
+        let mut text = vec![0; most + 2];
+        let room = c_int::try_from(text.len()).ok()?;
+        // SAFETY: the name is alive, and the buffer has that much room.
+        let length = unsafe { (self.name_text)(name.as_ptr(), COMMON_NAME, text.as_mut_ptr().cast(), room) };
+        text.truncate(usize::try_from(length).ok().filter(|length| *length <= most)?);
+        Some(text)
+    }
+
+    /// The whole subject as RFC 2253 writes it, if it is no longer than `most`.
+    pub(super) fn subject(&self, certificate: NonNull<c_void>, most: usize) -> Option<Vec<u8>> {
+        // SAFETY: the certificate is alive; the name is a part of it.
+        let name = NonNull::new(unsafe { (self.subject_name)(certificate.as_ptr()) })?;
+        let mut text = vec![0; most + 1];
+        let room = c_int::try_from(text.len()).ok()?;
+        // SAFETY: a stream in memory is made, written, read within the buffer's room, and freed.
+        let length = unsafe {
+            let stream = NonNull::new((self.new_stream)((self.memory_method)()))?;
+            let printed = (self.print_name)(stream.as_ptr(), name.as_ptr(), 0, RFC_2253);
+            let length = (self.read_stream)(stream.as_ptr(), text.as_mut_ptr().cast(), room);
+            (self.free_stream)(stream.as_ptr());
+            if printed < 0 { -1 } else { length }
+        };
+        text.truncate(usize::try_from(length).ok().filter(|length| *length <= most)?);
+        Some(text)
+    }
+}
+
+/// Something of OpenSSL's in DER, if it is no longer than `most`.
+fn der(encode: ToDer, what: NonNull<c_void>, most: usize) -> Option<Vec<u8>> {
+    // SAFETY: the caller vouches for the object; without a buffer, only the length is told.
+    let length = unsafe { encode(what.as_ptr(), ptr::null_mut()) };
+    let length = usize::try_from(length).ok().filter(|length| (1..=most).contains(length))?;
+    let mut bytes = vec![0; length];
+    let mut end = bytes.as_mut_ptr();
+    // SAFETY: as above, and the buffer has as much room as was asked for.
+    let written = unsafe { encode(what.as_ptr(), &raw mut end) };
+    (usize::try_from(written) == Ok(length)).then_some(bytes)
 }

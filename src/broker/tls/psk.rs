@@ -106,6 +106,7 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use ace_profile::revocation::TokenHashes;
     use ace_profile::token::Confirmation;
     use ace_profile::{Fingerprint, scope::Scope};
 
@@ -120,6 +121,7 @@ mod tests {
             confirmation: Confirmation::Bearer,
             scope: Scope::default(),
             fingerprint: Fingerprint::of(b""),
+            hashes: TokenHashes::of_text(""),
         };
         OfferedPsk { identity: identity.into(), token: Rc::new(token), is_brought: false }
     }

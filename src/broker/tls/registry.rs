@@ -3,11 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{c_int, c_long, c_void};
+use std::ptr::NonNull;
 
 use super::super::client::{Client, ClientKey};
 use super::connection::Connection;
 use super::hello;
-use super::openssl::{self, OpenSsl, Ssl, Watched};
+use super::openssl::{self, CertificateFunctions, OpenSsl, Ssl, Watched};
 use super::psk::Handshake;
 
 /// How many indices of extra data are searched for the client's address: the broker and its libraries take few.
@@ -114,6 +115,22 @@ pub fn proved_of_client(client: &Client<'_>) -> Option<Connection> {
         let known = registry.by_client.get(&client.key()).copied();
         let address = known.into_iter().chain([last_read]).find(|address| registry.is_proved(*address, client))?;
         registry.bind(address, client.key())
+    })?
+}
+
+/// OpenSSL's functions for certificates.
+pub(super) fn certificate_functions() -> Option<CertificateFunctions> {
+    with(|registry| registry.openssl.certificates)
+}
+
+/// The connection that was read last, if this certificate was shown on it and on no other.
+pub(super) fn last_read_with_certificate(certificate: NonNull<c_void>) -> Option<Connection> {
+    let (address, _) = LAST_READ.get();
+    with(|registry| {
+        let entry = registry.connections.get(&address)?;
+        let ssl = address as *mut Ssl;
+        let is_its_own = registry.openssl.has_peer_certificate(ssl, certificate) && !registry.openssl.is_resumed(ssl);
+        is_its_own.then(|| Connection::new(address, entry.generation))
     })?
 }
 

@@ -346,7 +346,9 @@ fn command(ctx: &Ctx, setup: &Setup, folder: &Path) -> Command {
 }
 
 fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: &Ports) -> String {
-    for (name, text) in [("server.crt", &pki().certificate), ("server.key", &pki().private_key)] {
+    for (name, text) in
+        [("server.crt", &pki().certificate), ("server.key", &pki().private_key), ("ca.crt", &pki().authority)]
+    {
         std::fs::write(folder.join(name), text).expect("a TLS file");
     }
     let mut plugin = Vec::new();

@@ -1,5 +1,6 @@
 //! Keys made at random, for authorization servers and for clients, and what is signed with them.
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -72,6 +73,16 @@ impl Key {
     pub fn named(mut self, kid: &str) -> Self {
         self.kid = Some(kid.to_owned());
         self
+    }
+
+    /// The private key as TLS libraries take it: PKCS #8, DER.
+    pub fn pkcs8(&self) -> Vec<u8> {
+        match &self.material {
+            Material::Ed25519(pair) => pair.to_pkcs8v1().expect("PKCS #8").as_ref().to_vec(),
+            Material::P256(pair) => pair.to_pkcs8v1().expect("PKCS #8").as_ref().to_vec(),
+            Material::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(&**pair).expect("PKCS #8").as_ref().to_vec(),
+            Material::Oct(_) => panic!("a symmetric key has no halves"),
+        }
     }
 
     /// The symmetric key's bytes.

@@ -2,8 +2,11 @@
 
 use std::sync::OnceLock;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
 use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+
+use super::key::Key;
 
 /// What the broker and its clients need for TLS.
 pub struct Pki {
@@ -15,6 +18,19 @@ pub struct Pki {
     pub authority: String,
     /// The authority that clients trust.
     pub roots: RootCertStore,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Pki {
+    /// A certificate for a client's key, with this common name in its subject; DER.
+    pub fn client_certificate(&self, key: &Key, common_name: &str) -> CertificateDer<'static> {
+        let key = KeyPair::try_from(key.pkcs8()).expect("a key for a certificate");
+        let mut params = CertificateParams::new(Vec::new()).expect("client");
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "devices");
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.signed_by(&key, &self.issuer).expect("client certificate").der().clone()
+    }
 }
 
 /// The one of this run.
@@ -34,7 +50,12 @@ pub fn pki() -> &'static Pki {
             .expect("server certificate");
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone()).expect("a trusted authority");
-        let authority = authority.pem();
-        Pki { certificate: server.pem(), private_key: server_key.serialize_pem(), authority, roots }
+        Pki {
+            certificate: server.pem(),
+            private_key: server_key.serialize_pem(),
+            roots,
+            authority: authority.pem(),
+            issuer,
+        }
     })
 }

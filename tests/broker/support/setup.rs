@@ -12,6 +12,9 @@ use super::key::Key;
 /// The settings of a listener that has the broker's certificate.
 pub const CERTIFICATE: [&str; 2] = ["certfile {dir}/server.crt", "keyfile {dir}/server.key"];
 
+/// The settings of a listener that asks clients for their certificates, too.
+pub const MUTUAL: [&str; 4] = [CERTIFICATE[0], CERTIFICATE[1], "cafile {dir}/ca.crt", "require_certificate true"];
+
 /// The beginnings of a broker. In every line and file, `{dir}` stands for the broker's folder.
 #[derive(Clone)]
 pub struct Setup {

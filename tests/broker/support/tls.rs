@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use rustls::client::Resumption;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
+use super::key::Key;
 use super::pki::pki;
 
 /// The label of the exporter value that clients sign (RFC 9431, section 2.2.4.2.1).
@@ -18,6 +20,25 @@ fn config(version: &'static SupportedProtocolVersion, resumption: Resumption) ->
         .expect("a TLS version that is there")
         .with_root_certificates(pki().roots.clone())
         .with_no_client_auth();
+    config.resumption = resumption;
+    Arc::new(config)
+}
+
+/// The same for a client that shows a certificate.
+pub fn with_certificate(
+    version: &'static SupportedProtocolVersion,
+    certificate: &CertificateDer<'static>,
+    key: &Key,
+    resumption: Resumption,
+) -> Arc<ClientConfig> {
+    let key = PrivateKeyDer::Pkcs8(key.pkcs8().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .expect("a TLS version that is there")
+        .with_root_certificates(pki().roots.clone())
+        .with_client_auth_cert(vec![certificate.clone()], key)
+        .expect("a certificate of the key");
     config.resumption = resumption;
     Arc::new(config)
 }

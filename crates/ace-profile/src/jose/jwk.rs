@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::rsa::RsaKey;
-use super::{Algorithm, KeyError, member, thumbprint};
+use super::{Algorithm, KeyError, member, spki, thumbprint};
 use crate::Quoted;
 use crate::base64url;
 use crate::json;
@@ -92,7 +92,15 @@ impl Jwk {
         })
     }
 
-    const fn bare(material: Material) -> Self {
+    /// Reads a public key in DER, as it stands in certificates: Ed25519, or P-256 by the curve's name and uncompressed.
+    ///
+    /// # Errors
+    /// [`KeyError::Unfit`] for every other kind of key, [`KeyError::PointInvalid`].
+    pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        spki::read(der)
+    }
+
+    pub(super) const fn bare(material: Material) -> Self {
         Self { kid: None, usage: None, algorithm: None, operations: None, material }
     }
 
@@ -442,7 +450,7 @@ pub(super) fn uncompressed(x: &[u8; 32], y: &[u8; 32]) -> [u8; 65] {
 }
 
 /// The coordinates of a point in uncompressed form.
-fn coordinates(point: &[u8]) -> Option<([u8; 32], [u8; 32])> {
+pub(super) fn coordinates(point: &[u8]) -> Option<([u8; 32], [u8; 32])> {
     let (x, y) = point.strip_prefix(&[4])?.split_at_checked(32)?;
     Some((x.try_into().ok()?, y.try_into().ok()?))
 }
@@ -450,7 +458,7 @@ fn coordinates(point: &[u8]) -> Option<([u8; 32], [u8; 32])> {
 /// Whether an Ed25519 public key is one of the eight points of small order, in any of their encodings
 /// (RFC 7748 §7 tells of such points). Signatures that verify under them can be made without any private
 /// key, so a token bound to one would be bound to nobody.
-fn has_small_order(public: &[u8; 32]) -> bool {
+pub(super) fn has_small_order(public: &[u8; 32]) -> bool {
     /// The y coordinates, little-endian: 0, 1, the two of order 8, p − 1, and p and p + 1, which are 0 and 1
     /// not reduced.
     const COORDINATES: [[u8; 32]; 7] = {

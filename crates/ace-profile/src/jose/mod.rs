@@ -13,6 +13,7 @@ mod key_error;
 mod member;
 mod rsa;
 pub(crate) mod signature;
+mod spki;
 mod thumbprint;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};

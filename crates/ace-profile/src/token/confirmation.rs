@@ -1,17 +1,18 @@
-//! The `cnf` claim: which key the client has to prove (RFC 7800 §3).
+//! The `cnf` claim: which key the client has to prove (RFC 7800 §3), or which certificate it has to show (RFC 8705 §3.1).
 
 use serde_json::{Map, Value};
 
+use super::{CertificateThumbprint, Confirmation};
 use crate::jose::{Jwk, JwkSet, KeyError, jwe};
 use crate::proof::ConfirmationKey;
 use crate::{Quoted, Refusal};
 
-/// The methods that are known here: the key itself, the name of a key, an encrypted key.
-const METHODS: [&str; 3] = ["jwk", "kid", "jwe"];
+/// The methods that are known here: the key itself, the name of a key, an encrypted key, a certificate.
+const METHODS: [&str; 4] = ["jwk", "kid", "jwe", "x5t#S256"];
 
 /// Reads the claim. `server_keys` are those of the token's issuer, of which the symmetric ones decrypt
 /// `jwe`; `client_keys` are the ones that `kid` may name. A key of the issuer is never a client's.
-pub(super) fn read(cnf: &Value, server_keys: &JwkSet, client_keys: &JwkSet) -> Result<ConfirmationKey, Refusal> {
+pub(super) fn read(cnf: &Value, server_keys: &JwkSet, client_keys: &JwkSet) -> Result<Confirmation, Refusal> {
     let cnf = cnf.as_object().ok_or(Refusal::ConfirmationMalformed)?;
     let mut methods = METHODS.into_iter().filter_map(|method| cnf.get(method).map(|value| (method, value)));
     let method = match (methods.next(), methods.next()) {
@@ -26,9 +27,13 @@ pub(super) fn read(cnf: &Value, server_keys: &JwkSet, client_keys: &JwkSet) -> R
     let key = match method {
         ("jwk", value) => in_clear(value.as_object().ok_or(Refusal::ConfirmationMalformed)?, value)?,
         ("kid", value) => by_name(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, client_keys)?,
-        (_, value) => encrypted(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, server_keys)?,
+        ("jwe", value) => encrypted(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, server_keys)?,
+        (_, value) => {
+            let thumbprint = value.as_str().and_then(CertificateThumbprint::from_base64url);
+            return thumbprint.map(Confirmation::Certificate).ok_or(Refusal::ConfirmationMalformed);
+        }
     };
-    ConfirmationKey::from_jwk(&key).map_err(|_| Refusal::ConfirmationKeyUnusable)
+    ConfirmationKey::from_jwk(&key).map(Confirmation::Key).map_err(|_| Refusal::ConfirmationKeyUnusable)
 }
 
 /// A public key that stands in the token (RFC 7800 §3.2). Whatever would let a reader of the token make

@@ -84,13 +84,18 @@ fn a_confirmation_names_exactly_one_key() {
         json!({"jwk": {}}),
         json!({"kid": 1}),
         json!({"jwe": {}}),
+        json!({"x5t#S256": 7}),
+        json!({"x5t#S256": "AAAA"}),
+        json!({"x5t#S256": crate::base64url::encode(&[7; 33])}),
     ] {
         assert_eq!(judge(&fixture, cnf.clone()).err(), Some(Refusal::ConfirmationMalformed), "{cnf}");
     }
-    for cnf in [json!({"jwk": public, "kid": "a"}), json!({"kid": "a", "jwe": "b"})] {
+    for cnf in
+        [json!({"jwk": public, "kid": "a"}), json!({"kid": "a", "jwe": "b"}), json!({"jwk": public, "x5t#S256": "b"})]
+    {
         assert_eq!(judge(&fixture, cnf).err(), Some(Refusal::ConfirmationAmbiguous));
     }
-    for method in ["jku", "x5t#S256", "jkt"] {
+    for method in ["jku", "x5t", "jkt"] {
         let refusal = Refusal::ConfirmationUnsupported { method: method.into() };
         assert_eq!(judge(&fixture, json!({method: "x"})).err(), Some(refusal));
     }
@@ -151,4 +156,15 @@ fn a_key_encrypted_for_another_broker_is_refused() {
     let key = Jwk::from_symmetric(&[5; 32]).unwrap().secret_value().to_string();
     let jwe = other.encrypt(key.as_bytes());
     assert_eq!(judge(&fixture, json!({"jwe": jwe})).err(), Some(Refusal::JweUndecryptable));
+}
+
+#[test]
+fn a_token_may_be_bound_to_a_certificate() {
+    let fixture = Fixture::new();
+    let thumbprint = CertificateThumbprint::of(b"certificate");
+    let claims = fixture.with("cnf", json!({"x5t#S256": thumbprint.to_string()}));
+    let valid = fixture.judge(&claims).unwrap();
+    assert!(matches!(valid.confirmation, Confirmation::Certificate(read) if read == thumbprint));
+    assert!(valid.key().is_none());
+    assert_eq!(valid.binding(), Some(thumbprint.name()));
 }

@@ -5,6 +5,7 @@
 //! be signed with, whether it is, and only then what it claims. The result, [`ValidatedToken`], holds no
 //! part of the token as it was sent.
 
+mod certificate;
 mod claims;
 mod confirmation;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod policy;
 mod validated;
 mod validator;
 
+pub use certificate::CertificateThumbprint;
 pub use policy::{AuthorizationServer, Policy};
 pub use validated::{Confirmation, Holder, ValidatedToken};
 pub use validator::Validator;

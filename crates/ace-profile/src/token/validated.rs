@@ -1,5 +1,6 @@
 //! A token that was found good, without the token.
 
+use super::CertificateThumbprint;
 use crate::proof::ConfirmationKey;
 use crate::revocation::TokenHashes;
 use crate::scope::Scope;
@@ -31,6 +32,8 @@ pub struct ValidatedToken {
 pub enum Confirmation {
     /// By a proof with this key.
     Key(ConfirmationKey),
+    /// By having shown this certificate in its TLS handshake.
+    Certificate(CertificateThumbprint),
     /// By having it: a bearer token, where the policy allows those.
     Bearer,
 }
@@ -49,7 +52,7 @@ pub enum Holder {
     Key {
         /// `iss`.
         issuer: String,
-        /// The key's thumbprint (RFC 7638).
+        /// What the token is bound to: [`ValidatedToken::binding`].
         thumbprint: String,
     },
 }
@@ -61,12 +64,23 @@ impl ValidatedToken {
         self.expires.is_none_or(|expires| now < expires)
     }
 
-    /// The key that has to be proved; `None` for a bearer token.
+    /// What the token is bound to, as a name that tells it from all others: the key's thumbprint (RFC 7638), or `x5t#S256:` and
+    /// the certificate's. `None` for a bearer token.
+    #[must_use]
+    pub fn binding(&self) -> Option<String> {
+        match &self.confirmation {
+            Confirmation::Key(key) => Some(key.thumbprint()),
+            Confirmation::Certificate(thumbprint) => Some(thumbprint.name()),
+            Confirmation::Bearer => None,
+        }
+    }
+
+    /// The key that has to be proved; `None` for a bearer token, and for one that is bound to a certificate.
     #[must_use]
     pub const fn key(&self) -> Option<&ConfirmationKey> {
         match &self.confirmation {
             Confirmation::Key(key) => Some(key),
-            Confirmation::Bearer => None,
+            Confirmation::Certificate(_) | Confirmation::Bearer => None,
         }
     }
 
@@ -75,9 +89,9 @@ impl ValidatedToken {
     #[must_use]
     pub fn identity(&self) -> Option<Holder> {
         let issuer = self.issuer.clone();
-        match (&self.subject, self.key()) {
+        match (&self.subject, self.binding()) {
             (Some(subject), _) => Some(Holder::Subject { issuer, subject: subject.clone() }),
-            (None, Some(key)) => Some(Holder::Key { issuer, thumbprint: key.thumbprint() }),
+            (None, Some(thumbprint)) => Some(Holder::Key { issuer, thumbprint }),
             (None, None) => None,
         }
     }

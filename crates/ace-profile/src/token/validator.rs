@@ -105,7 +105,7 @@ impl Validator {
 
     fn confirmation(&self, claims: &Claims, server: &AuthorizationServer) -> Result<Confirmation, Refusal> {
         match claims.get("cnf") {
-            Some(cnf) => confirmation::read(cnf, &server.keys, &self.client_keys).map(Confirmation::Key),
+            Some(cnf) => confirmation::read(cnf, &server.keys, &self.client_keys),
             None if self.policy.allow_bearer => Ok(Confirmation::Bearer),
             None => Err(Refusal::BearerRefused),
         }
