@@ -10,6 +10,7 @@ mod credentials;
 mod draft00;
 mod password;
 mod psk_identity;
+mod token_text;
 mod username;
 
 pub use authentication_data::{AuthenticationData, TooLong};
@@ -18,6 +19,7 @@ pub use credentials::Credentials;
 pub use draft00::Draft00;
 pub use password::PasswordBytes;
 pub use psk_identity::PskIdentity;
+pub use token_text::token_text;
 pub use username::{encode_username, encode_username_twice};
 
 /// The Authentication Method of this profile (RFC 9431 §2.2.4.2).

@@ -2,22 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::USERNAME_PREFIX;
+use super::{USERNAME_PREFIX, token_text};
 use crate::base64url;
-use crate::jose::looks_like_jwt;
 
-/// The token in a user name, if there is one.
-///
-/// RFC 9431 wants the token base64url-encoded. A JWT consists of base64url pieces already, so it is taken
-/// as it is and encoded once more. Only what looks like a JWT counts: a user called `acerola` has a name
-/// and no token.
+/// The token in a user name, if there is one. A user called `acerola` has a name and no token.
 pub(super) fn token(username: &[u8]) -> Option<Cow<'_, str>> {
-    let rest = username.strip_prefix(USERNAME_PREFIX.as_bytes())?;
-    if looks_like_jwt(rest) {
-        return std::str::from_utf8(rest).ok().map(Cow::Borrowed);
-    }
-    let decoded = base64url::decode(rest).ok().filter(|decoded| looks_like_jwt(decoded))?;
-    String::from_utf8(decoded).ok().map(Cow::Owned)
+    username.strip_prefix(USERNAME_PREFIX.as_bytes()).and_then(token_text)
 }
 
 /// The user name that brings `token`, a JWT, as it is.

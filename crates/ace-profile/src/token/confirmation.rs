@@ -11,8 +11,14 @@ use crate::{Quoted, Refusal};
 const METHODS: [&str; 4] = ["jwk", "kid", "jwe", "x5t#S256"];
 
 /// Reads the claim. `server_keys` are those of the token's issuer, of which the symmetric ones decrypt
-/// `jwe`; `client_keys` are the ones that `kid` may name. A key of the issuer is never a client's.
-pub(super) fn read(cnf: &Value, server_keys: &JwkSet, client_keys: &JwkSet) -> Result<Confirmation, Refusal> {
+/// `jwe`; `client_keys` are the ones that `kid` may name, and after them those that `earlier` knows. A key of the issuer is
+/// never a client's.
+pub(super) fn read(
+    cnf: &Value,
+    server_keys: &JwkSet,
+    client_keys: &JwkSet,
+    earlier: impl Fn(&str) -> Option<ConfirmationKey>,
+) -> Result<Confirmation, Refusal> {
     let cnf = cnf.as_object().ok_or(Refusal::ConfirmationMalformed)?;
     let mut methods = METHODS.into_iter().filter_map(|method| cnf.get(method).map(|value| (method, value)));
     let method = match (methods.next(), methods.next()) {
@@ -26,7 +32,15 @@ pub(super) fn read(cnf: &Value, server_keys: &JwkSet, client_keys: &JwkSet) -> R
     };
     let key = match method {
         ("jwk", value) => in_clear(value.as_object().ok_or(Refusal::ConfirmationMalformed)?, value)?,
-        ("kid", value) => by_name(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, client_keys)?,
+        ("kid", value) => {
+            let kid = value.as_str().ok_or(Refusal::ConfirmationMalformed)?;
+            match by_name(kid, client_keys) {
+                Err(unknown @ Refusal::ConfirmationKeyUnknown { .. }) => {
+                    return earlier(kid).map(Confirmation::Key).ok_or(unknown);
+                }
+                known => known?,
+            }
+        }
         ("jwe", value) => encrypted(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, server_keys)?,
         (_, value) => {
             let thumbprint = value.as_str().and_then(CertificateThumbprint::from_base64url);

@@ -18,4 +18,4 @@ mod validator;
 pub use certificate::CertificateThumbprint;
 pub use policy::{AuthorizationServer, Policy};
 pub use validated::{Confirmation, Holder, ValidatedToken};
-pub use validator::Validator;
+pub use validator::{EarlierKey, Validator};

@@ -4,9 +4,24 @@ use super::claims::{Claims, UnverifiedClaims};
 use super::{AuthorizationServer, Confirmation, Policy, ValidatedToken, confirmation, key_selection};
 use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
+use crate::proof::ConfirmationKey;
 use crate::revocation::TokenHashes;
 use crate::scope::Scope;
 use crate::{Fingerprint, Quoted, Refusal, Timestamp};
+
+/// The key of an earlier token, as a later one names it: by issuer and subject, which must be the same in both, and `kid`.
+///
+/// A `kid` alone would not do: clients often choose that of their own key, and could choose another's. So a token without a
+/// subject cannot name its key in this way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlierKey<'a> {
+    /// `iss` of both tokens.
+    pub issuer: &'a str,
+    /// `sub` of both tokens.
+    pub subject: &'a str,
+    /// The key's `kid`.
+    pub kid: &'a str,
+}
 
 /// Validates tokens by what a broker knows. A pure function of token and time: it keeps nothing.
 #[derive(Debug, Clone, Default)]
@@ -30,14 +45,28 @@ impl Validator {
         &self.policy
     }
 
-    /// Validates a signed JWT (RFC 7519 §7.2, RFC 9431 §2.2.3) as it is at `now`.
+    /// Validates a signed JWT as [`Self::validate_knowing`] does, for a broker that knows no earlier tokens.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies.
+    pub fn validate(&self, token: &str, now: Timestamp) -> Result<ValidatedToken, Refusal> {
+        self.validate_knowing(token, now, |_| None)
+    }
+
+    /// Validates a signed JWT (RFC 7519 §7.2, RFC 9431 §2.2.3) as it is at `now`. `earlier` knows the keys of earlier
+    /// tokens, which this one may mean by their `kid` (RFC 7800 §3.4); the configured client keys come first.
     ///
     /// The order is fixed, so that nothing is believed too early: length and form, header, issuer, the
     /// issuer's key, signature, and only then audience, times, subject, confirmation and scope.
     ///
     /// # Errors
     /// The first [`Refusal`] that applies.
-    pub fn validate(&self, token: &str, now: Timestamp) -> Result<ValidatedToken, Refusal> {
+    pub fn validate_knowing(
+        &self,
+        token: &str,
+        now: Timestamp,
+        earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
+    ) -> Result<ValidatedToken, Refusal> {
         let jws = Jws::parse(token)?;
         let claims = UnverifiedClaims::parse(jws.unverified_payload())?;
         let server = self.server(claims.issuer()?)?;
@@ -51,7 +80,9 @@ impl Validator {
         let audience = self.our_audience(&claims)?;
         let expires = self.check_times(&claims, now)?;
         let subject = claims.subject()?.map(str::to_owned);
-        let confirmation = self.confirmation(&claims, server)?;
+        let confirmation = self.confirmation(&claims, server, |kid| {
+            earlier(&EarlierKey { issuer: &server.issuer, subject: subject.as_deref()?, kid })
+        })?;
         let scope = claims.get("scope").map(Scope::from_claim).transpose()?.unwrap_or_default();
         Ok(ValidatedToken {
             issuer: server.issuer.clone(),
@@ -103,9 +134,14 @@ impl Validator {
         Ok(expires)
     }
 
-    fn confirmation(&self, claims: &Claims, server: &AuthorizationServer) -> Result<Confirmation, Refusal> {
+    fn confirmation(
+        &self,
+        claims: &Claims,
+        server: &AuthorizationServer,
+        earlier: impl Fn(&str) -> Option<ConfirmationKey>,
+    ) -> Result<Confirmation, Refusal> {
         match claims.get("cnf") {
-            Some(cnf) => confirmation::read(cnf, &server.keys, &self.client_keys),
+            Some(cnf) => confirmation::read(cnf, &server.keys, &self.client_keys, earlier),
             None if self.policy.allow_bearer => Ok(Confirmation::Bearer),
             None => Err(Refusal::BearerRefused),
         }

@@ -189,3 +189,35 @@ proptest! {
         prop_assert!(fixture.validate(&token).is_err());
     }
 }
+
+#[test]
+fn a_kid_may_name_the_key_of_an_earlier_token_of_the_same_holder() {
+    let mut fixture = Fixture::new();
+    let earlier = ConfirmationKey::from_jwk(&fixture.client.to_public().unwrap()).unwrap();
+    let known = |name: &EarlierKey<'_>| -> Option<ConfirmationKey> {
+        let expected = EarlierKey { issuer: ISSUER, subject: "device-7", kid: "device-7" };
+        (*name == expected).then(|| earlier.clone())
+    };
+    let judge = |fixture: &Fixture, claims: &serde_json::Value| {
+        let token = fixture.sign(claims);
+        fixture.validator().validate_knowing(&token, Timestamp::from_unix_seconds(NOW), known)
+    };
+    let claims = |subject: Option<&str>, kid: &str| {
+        let mut claims = fixture.with("cnf", json!({"kid": kid}));
+        match subject {
+            Some(subject) => claims["sub"] = json!(subject),
+            None => drop(claims.as_object_mut().unwrap().remove("sub")),
+        }
+        claims
+    };
+    let named = claims(Some("device-7"), "device-7");
+    assert_eq!(judge(&fixture, &named).unwrap().key().unwrap().thumbprint(), earlier.thumbprint());
+    for (subject, kid) in [(Some("device-8"), "device-7"), (None, "device-7"), (Some("device-7"), "device-8")] {
+        let refusal = judge(&fixture, &claims(subject, kid)).err();
+        assert_eq!(refusal, Some(Refusal::ConfirmationKeyUnknown { kid: kid.into() }), "{subject:?}, {kid}");
+    }
+    // What the operator has written down comes first.
+    let configured = Jwk::from_symmetric(&[8; 16]).unwrap().with_kid("device-7");
+    fixture.client_keys = vec![configured.clone()];
+    assert_eq!(judge(&fixture, &named).unwrap().key().unwrap().thumbprint(), configured.thumbprint());
+}
