@@ -56,6 +56,8 @@ enum ace_event {
 	ACE_EVT_BASIC_AUTH = 3,
 	ACE_EVT_EXT_AUTH_START = 4,
 	ACE_EVT_EXT_AUTH_CONTINUE = 5,
+	/* Called MESSAGE_IN since 2.1. */
+	ACE_EVT_MESSAGE = 7,
 	ACE_EVT_PSK_KEY = 8,
 	ACE_EVT_TICK = 9,
 	ACE_EVT_DISCONNECT = 10,
@@ -110,6 +112,22 @@ struct ace_evt_extended_auth {
 	uint16_t data_out_len;
 	const char *auth_method;
 	void *future2[3];
+};
+
+/* What a client has published and may publish. The broker releases what stood there before it was replaced, except for the
+ * topic in 2.0.11, which it forgets. */
+struct ace_evt_message {
+	void *future;
+	struct mosquitto *client;
+	char *topic;
+	void *payload;
+	void *properties;
+	char *reason_string;
+	uint32_t payloadlen;
+	uint8_t qos;
+	uint8_t reason_code;
+	bool retain;
+	void *future2[4];
 };
 
 /* A client names a key in its TLS handshake. The answer goes into key, in hexadecimal digits with a zero behind them; the

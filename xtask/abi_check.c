@@ -53,6 +53,10 @@ CONSTANT(ACE_EVT_ACL_CHECK, MOSQ_EVT_ACL_CHECK);
 CONSTANT(ACE_EVT_BASIC_AUTH, MOSQ_EVT_BASIC_AUTH);
 CONSTANT(ACE_EVT_EXT_AUTH_START, MOSQ_EVT_EXT_AUTH_START);
 CONSTANT(ACE_EVT_EXT_AUTH_CONTINUE, MOSQ_EVT_EXT_AUTH_CONTINUE);
+CONSTANT(ACE_EVT_MESSAGE, MOSQ_EVT_MESSAGE);
+#if BROKER_VERSION >= 2001000
+CONSTANT(ACE_EVT_MESSAGE, MOSQ_EVT_MESSAGE_IN);
+#endif
 CONSTANT(ACE_EVT_PSK_KEY, MOSQ_EVT_PSK_KEY);
 CONSTANT(ACE_EVT_TICK, MOSQ_EVT_TICK);
 CONSTANT(ACE_EVT_DISCONNECT, MOSQ_EVT_DISCONNECT);
@@ -108,6 +112,19 @@ MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, data_in_len);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, data_out_len);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, auth_method);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, future2);
+
+SIZE(ace_evt_message, mosquitto_evt_message);
+MEMBER(ace_evt_message, mosquitto_evt_message, future);
+MEMBER(ace_evt_message, mosquitto_evt_message, client);
+MEMBER(ace_evt_message, mosquitto_evt_message, topic);
+MEMBER(ace_evt_message, mosquitto_evt_message, payload);
+MEMBER(ace_evt_message, mosquitto_evt_message, properties);
+MEMBER(ace_evt_message, mosquitto_evt_message, reason_string);
+MEMBER(ace_evt_message, mosquitto_evt_message, payloadlen);
+MEMBER(ace_evt_message, mosquitto_evt_message, qos);
+MEMBER(ace_evt_message, mosquitto_evt_message, reason_code);
+MEMBER(ace_evt_message, mosquitto_evt_message, retain);
+MEMBER(ace_evt_message, mosquitto_evt_message, future2);
 
 SIZE(ace_evt_psk_key, mosquitto_evt_psk_key);
 MEMBER(ace_evt_psk_key, mosquitto_evt_psk_key, future);

@@ -36,6 +36,7 @@ pub const ACE_EVT_ACL_CHECK: ace_event = 2;
 pub const ACE_EVT_BASIC_AUTH: ace_event = 3;
 pub const ACE_EVT_EXT_AUTH_START: ace_event = 4;
 pub const ACE_EVT_EXT_AUTH_CONTINUE: ace_event = 5;
+pub const ACE_EVT_MESSAGE: ace_event = 7;
 pub const ACE_EVT_PSK_KEY: ace_event = 8;
 pub const ACE_EVT_TICK: ace_event = 9;
 pub const ACE_EVT_DISCONNECT: ace_event = 10;
@@ -91,6 +92,21 @@ pub struct ace_evt_extended_auth {
     pub data_out_len: u16,
     pub auth_method: *const core::ffi::c_char,
     pub future2: [*mut core::ffi::c_void; 3usize],
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct ace_evt_message {
+    pub future: *mut core::ffi::c_void,
+    pub client: *mut mosquitto,
+    pub topic: *mut core::ffi::c_char,
+    pub payload: *mut core::ffi::c_void,
+    pub properties: *mut core::ffi::c_void,
+    pub reason_string: *mut core::ffi::c_char,
+    pub payloadlen: u32,
+    pub qos: u8,
+    pub reason_code: u8,
+    pub retain: bool,
+    pub future2: [*mut core::ffi::c_void; 4usize],
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
