@@ -15,11 +15,11 @@ use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
 
 use crate::broker::{
-    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Options, PskKey, Verdict, WillSet,
-    clock, tls,
+    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Message, Options, PskKey, Verdict,
+    WillSet, clock, tls,
 };
 use crate::config::{Configuration, RevocationSource};
-use crate::events::Challenges;
+use crate::events::{AuthzInfo, Challenges};
 use crate::remote::{Remote, RevocationList};
 use crate::session::{Arrivals, HeldTokens, Matchers, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
@@ -51,6 +51,8 @@ pub struct Plugin {
     pub(crate) rechecking: Cell<bool>,
     /// Counts the turns of the broker's loop, as far as it lets us see them.
     pub(crate) turn: Cell<u64>,
+    /// The topic that takes tokens.
+    pub(crate) authz_info: AuthzInfo,
 }
 
 impl Plugin {
@@ -76,6 +78,7 @@ impl Plugin {
             endings: RefCell::default(),
             rechecking: Cell::new(false),
             turn: Cell::new(0),
+            authz_info: AuthzInfo::default(),
         }
     }
 
@@ -125,6 +128,7 @@ impl Handler for Plugin {
         );
         let mut plugin = Self::new(broker, config_file, configuration);
         plugin.open_state()?;
+        plugin.configure_authz_info();
         Ok(plugin)
     }
 
@@ -148,6 +152,7 @@ impl Handler for Plugin {
                 self.remote.borrow_mut().replace_revocation_lists(revocation_lists(&configuration));
                 self.has_public_topics.set(!configuration.public.matcher.is_empty());
                 *self.configuration.borrow_mut() = Rc::new(configuration);
+                self.configure_authz_info();
                 self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
             }
             Err(error) => {
@@ -178,6 +183,11 @@ impl Handler for Plugin {
         self.on_acl_check(event)
     }
 
+    #[inline]
+    fn message(&self, message: &mut Message<'_>) -> Verdict {
+        self.on_message(message)
+    }
+
     fn will_set(&self, event: &WillSet<'_>) {
         self.on_will_set(event);
     }
@@ -189,6 +199,7 @@ impl Handler for Plugin {
         }
         self.sessions.borrow_mut().depart(client, self.turn.get());
         self.challenges.borrow_mut().forget(client.key());
+        self.depart_from_authz_info(client);
     }
 
     fn tick(&self) {
@@ -230,6 +241,7 @@ impl Plugin {
         self.challenges.borrow_mut().forget_before(now.saturating_sub(CHALLENGE_LIFETIME));
         self.publishers.borrow_mut().forget_expired(now);
         self.held.borrow_mut().forget_expired(now);
+        self.authz_info.sweep(now);
         if let Some(complaint) = self.state.as_ref().and_then(|state| state.complaint()) {
             self.broker.log(Level::Warning, &format!("ace: {complaint}"));
         }
@@ -270,6 +282,7 @@ impl Plugin {
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
             adoption: None,
+            sent_nonsense: Cell::new(false),
         };
         self.sessions.borrow_mut().insert(client.key(), session);
     }

@@ -84,6 +84,20 @@ pub(crate) enum Reason {
     /// The token's server has revoked it.
     #[error("the token has been revoked")]
     Revoked,
+    /// A token that is to be held has to have a key by which it is found (rfc9431.md T7).
+    #[error("a token without a key cannot be held: nobody could prove it later")]
+    AuthzInfoBearer,
+    /// No room among the tokens that are held.
+    #[error("as many tokens are held as may be, and all of them end later than this one")]
+    AuthzInfoFull,
+    /// The client publishes more tokens than it may.
+    #[error("more tokens in a second than a client may publish (authz_info_rate); no more lines about it for a minute")]
+    AuthzInfoRate,
+    /// All clients together publish more tokens than they may.
+    #[error(
+        "more tokens in a second than all clients may publish (authz_info_rate_total); no more lines about it for a minute"
+    )]
+    AuthzInfoRateTotal,
     /// No memory or no randomness.
     #[error("the broker's machine has no memory or no randomness left")]
     Resources,
@@ -121,6 +135,10 @@ impl Reason {
             Self::NoClientId => "client-id-missing",
             Self::UserName => "user-name-unusable",
             Self::Revoked => "token-revoked",
+            Self::AuthzInfoBearer => "authz-info-bearer",
+            Self::AuthzInfoFull => "authz-info-full",
+            Self::AuthzInfoRate => "authz-info-rate",
+            Self::AuthzInfoRateTotal => "authz-info-rate-total",
             Self::Resources => "resources",
         }
     }
@@ -135,6 +153,17 @@ pub(crate) fn refused(broker: &Broker, client: &Client<'_>, reason: &Reason, tok
 /// Tells that a client was let in.
 pub(crate) fn admitted(broker: &Broker, client: &Client<'_>, how: &str, token: Option<Fingerprint>) {
     broker.log(Level::Info, &format!("ace: admitted {} by {how}{}", Who(client), Token(token)));
+}
+
+/// Tells that a token that a client has published was not taken.
+pub(crate) fn token_refused(broker: &Broker, client: &Client<'_>, reason: &Reason, token: Option<Fingerprint>) {
+    let line = format!("ace: refused a token of {}: {}: {reason}{}", Who(client), reason.code(), Token(token));
+    broker.log(Level::Notice, &line);
+}
+
+/// Tells that a token that a client has published was taken.
+pub(crate) fn token_held(broker: &Broker, client: &Client<'_>, token: Fingerprint) {
+    broker.log(Level::Info, &format!("ace: took a token from {}{}", Who(client), Token(Some(token))));
 }
 
 /// Tells that a connected client was denied something.

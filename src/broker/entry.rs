@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 
 use super::abi;
 use super::client::Client;
-use super::event::{AclCheck, BasicAuth, ExtendedAuth, Options, PskKey, WillSet};
+use super::event::{AclCheck, BasicAuth, ExtendedAuth, Message, Options, PskKey, WillSet};
 use super::functions::{Broker, Callback, Functions, Level};
 use super::panic::contained;
 use super::tls;
@@ -46,6 +46,9 @@ pub trait Handler: Sized {
     /// A client wants to do something with a topic. Called for each message and subscriber.
     fn acl_check(&self, event: AclCheck<'_>) -> Verdict;
 
+    /// A message that a client was allowed to publish is about to be forwarded: whether it is. Called for each message.
+    fn message(&self, message: &mut Message<'_>) -> Verdict;
+
     /// A client has just connected, with a Will. Only some brokers tell of it.
     fn will_set(&self, event: &WillSet<'_>);
 
@@ -63,13 +66,14 @@ pub(super) struct Loaded<H> {
 }
 
 /// The events that are asked for, and whether every supported broker has them.
-const fn callbacks<H: Handler>() -> [(abi::ace_event, Callback, bool); 10] {
+const fn callbacks<H: Handler>() -> [(abi::ace_event, Callback, bool); 11] {
     [
         (abi::ACE_EVT_RELOAD, on_reload::<H>, true),
         (abi::ACE_EVT_ACL_CHECK, on_acl_check::<H>, true),
         (abi::ACE_EVT_BASIC_AUTH, on_basic_auth::<H>, true),
         (abi::ACE_EVT_EXT_AUTH_START, on_extended_auth_start::<H>, true),
         (abi::ACE_EVT_EXT_AUTH_CONTINUE, on_extended_auth_continue::<H>, true),
+        (abi::ACE_EVT_MESSAGE, on_message::<H>, true),
         (abi::ACE_EVT_PSK_KEY, on_psk_key::<H>, true),
         (abi::ACE_EVT_TICK, on_tick::<H>, true),
         (abi::ACE_EVT_DISCONNECT, on_disconnect::<H>, true),
@@ -248,6 +252,16 @@ unsafe extern "C" fn on_psk_key<H: Handler>(_: c_int, event: *mut c_void, userda
         with::<H>(userdata, Verdict::RefuseClient, |loaded| match PskKey::read(&loaded.broker, event) {
             Some(event) => loaded.handler.psk_key(&event),
             None => Verdict::RefuseClient,
+        })
+    }
+}
+
+unsafe extern "C" fn on_message<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
+    // SAFETY: the broker calls with what was registered and with the event's own data.
+    unsafe {
+        with::<H>(userdata, Verdict::RefuseAccess, |loaded| match Message::read(event) {
+            Some(mut message) => loaded.handler.message(&mut message),
+            None => Verdict::RefuseAccess,
         })
     }
 }

@@ -88,6 +88,17 @@ pub struct AclCheck<'a> {
 }
 
 impl<'a> AclCheck<'a> {
+    /// What a message that is to be published says; empty where nothing is published.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        let length = usize::try_from(self.event.payloadlen).unwrap_or(0);
+        if self.event.payload.is_null() || self.access() != Access::Publish {
+            return &[];
+        }
+        // SAFETY: the broker hands in that many bytes, and they live while the event is handled.
+        unsafe { slice::from_raw_parts(self.event.payload.cast(), length) }
+    }
+
     /// # Safety
     /// `event` must be what the broker handed in for `MOSQ_EVT_ACL_CHECK`, valid and unchanged for `'a`.
     #[inline]
@@ -126,6 +137,49 @@ impl<'a> AclCheck<'a> {
     #[must_use]
     pub const fn qos(&self) -> u8 {
         self.event.qos
+    }
+}
+
+/// `MOSQ_EVT_MESSAGE`, from 2.1 on `MOSQ_EVT_MESSAGE_IN`: a message that may be published is about to be forwarded. A Will
+/// comes without it.
+pub struct Message<'a> {
+    event: &'a mut abi::ace_evt_message,
+}
+
+impl<'a> Message<'a> {
+    /// # Safety
+    /// `event` must be what the broker handed in for this event, valid for `'a`, and nobody else look at it for so long.
+    #[inline]
+    pub(super) unsafe fn read(event: *mut c_void) -> Option<Self> {
+        // SAFETY: the caller vouches for the event.
+        let event = unsafe { event.cast::<abi::ace_evt_message>().as_mut() }?;
+        (!event.topic.is_null()).then_some(Self { event })
+    }
+
+    /// The topic's name.
+    #[inline]
+    #[must_use]
+    pub fn topic(&self) -> &[u8] {
+        // SAFETY: the broker's topics end with NUL.
+        unsafe { CStr::from_ptr(self.event.topic) }.to_bytes()
+    }
+
+    /// Takes everything out of the message that it says: it goes to another topic, with a name of the same length; its
+    /// payload is empty; and it is not retained. `false`, and the message as it was, if the length differs.
+    ///
+    /// The name is written over the old one: Mosquitto 2.0.11 would lose track of a name's memory if it were given another.
+    /// A payload it releases itself, as the later ones do.
+    #[must_use]
+    pub fn hide(&mut self, topic: &[u8]) -> bool {
+        if topic.len() != self.topic().len() || topic.contains(&0) {
+            return false;
+        }
+        // SAFETY: the name has that many bytes, in memory of the broker's that is meant to be changed; ours is elsewhere.
+        unsafe { std::ptr::copy_nonoverlapping(topic.as_ptr(), self.event.topic.cast(), topic.len()) };
+        self.event.payload = std::ptr::null_mut();
+        self.event.payloadlen = 0;
+        self.event.retain = false;
+        true
     }
 }
 

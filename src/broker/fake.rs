@@ -160,6 +160,26 @@ impl<H: Handler> Fake<H> {
         AclCheckCall { event, callback, userdata, topic, client }
     }
 
+    /// `MESSAGE`, ready to be called many times. The topic's name, a NUL at its end, is the plugin's to change.
+    pub fn prepare_message<'a>(&self, topic: &'a mut [u8], payload: &'a [u8]) -> MessageCall<'a> {
+        assert_eq!(topic.last(), Some(&0), "a C string");
+        let event = abi::ace_evt_message {
+            future: ptr::null_mut(),
+            client: ptr::null_mut(),
+            topic: topic.as_mut_ptr().cast(),
+            payload: payload.as_ptr().cast_mut().cast(),
+            properties: ptr::null_mut(),
+            reason_string: ptr::null_mut(),
+            payloadlen: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+            qos: 1,
+            reason_code: 0,
+            retain: true,
+            future2: [ptr::null_mut(); 4],
+        };
+        let (callback, userdata) = registered(abi::ACE_EVT_MESSAGE);
+        MessageCall { event, callback, userdata, topic: std::marker::PhantomData }
+    }
+
     /// `BASIC_AUTH`, the password as the broker keeps it: a block of malloc, a NUL behind it, its length untold.
     pub fn basic_auth(&self, client: &mut FakeClient, user_name: Option<&str>, password: Option<&[u8]>) -> c_int {
         client.user_name = user_name.and_then(|name| CString::new(name).ok());
@@ -289,6 +309,28 @@ impl AclCheckCall<'_> {
     pub fn call(&mut self) -> c_int {
         // SAFETY: the plugin registered both; the event's pointers outlive `self`.
         unsafe { (self.callback)(abi::ACE_EVT_ACL_CHECK.cast_signed(), (&raw mut self.event).cast(), self.userdata) }
+    }
+}
+
+/// One `MESSAGE`, to be called again and again.
+pub struct MessageCall<'a> {
+    event: abi::ace_evt_message,
+    callback: Callback,
+    userdata: *mut c_void,
+    topic: std::marker::PhantomData<&'a mut [u8]>,
+}
+
+impl MessageCall<'_> {
+    /// The plugin's return code: 0 if the message goes on.
+    pub fn call(&mut self) -> c_int {
+        // SAFETY: the plugin registered both; the event's pointers outlive `self`.
+        unsafe { (self.callback)(abi::ACE_EVT_MESSAGE.cast_signed(), (&raw mut self.event).cast(), self.userdata) }
+    }
+
+    /// Whether the message has been emptied.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.event.payload.is_null() && self.event.payloadlen == 0 && !self.event.retain
     }
 }
 

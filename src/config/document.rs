@@ -80,6 +80,8 @@ pub(super) struct Mqtt {
     pub(super) public_subscribe: Vec<Written<TopicFilter>>,
     pub(super) allow_anonymous: bool,
     pub(super) authz_info_topic: Option<Spanned<String>>,
+    pub(super) authz_info_rate: Option<u32>,
+    pub(super) authz_info_rate_total: Option<u32>,
     pub(super) on_denied_publish: OnDenied,
     pub(super) on_denied_delivery: OnDenied,
     pub(super) other_clients: OtherClients,
@@ -92,6 +94,8 @@ pub(super) struct Tokens {
     pub(super) allow_bearer: bool,
     pub(super) allow_no_expiry: bool,
     pub(super) client_keys: Option<Spanned<PathBuf>>,
+    pub(super) held_max: Option<Spanned<usize>>,
+    pub(super) held_bytes_max: Option<Spanned<usize>>,
     pub(super) draft00: bool,
     pub(super) draft00_window: Spanned<WrittenDuration>,
 }
@@ -103,6 +107,8 @@ impl Default for Tokens {
             allow_bearer: false,
             allow_no_expiry: false,
             client_keys: None,
+            held_max: None,
+            held_bytes_max: None,
             draft00: true,
             draft00_window: seconds(60),
         }

@@ -14,13 +14,21 @@ use ace_profile::token::{AuthorizationServer, Policy, Validator};
 
 use super::document::{self, Document, Written};
 use super::hint::{HINTS_BYTES_MAX, hint};
-use super::{ConfigError, Configuration, Draft00};
-use crate::session::PublicTopics;
+use super::{AuthzInfo, ConfigError, Configuration, Draft00};
+use crate::session::{HeldBounds, PublicTopics};
 
 /// The longest configuration file that is read, in bytes.
 const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// The largest leeway and window. More would make expiry and freshness mean nothing.
 const TOLERANCE_MAX: Duration = Duration::from_secs(600);
+/// The longest name of the topic that takes tokens, in bytes.
+const AUTHZ_INFO_TOPIC_BYTES_MAX: usize = 256;
+/// How many tokens a client may publish there in a second, unless the file says otherwise,
+const AUTHZ_INFO_RATE: u32 = 10;
+/// and how many all clients together may.
+const AUTHZ_INFO_RATE_TOTAL: u32 = 200;
+/// The least room for tokens, in bytes.
+const HELD_BYTES_MIN: usize = 1024 * 1024;
 
 /// A file being read: for errors that name the place.
 pub(super) struct Source<'a> {
@@ -64,17 +72,14 @@ impl Source<'_> {
         let as_hints = self.as_hints(&authorization_server, audience.first().map_or("", String::as_str))?;
         let revocation_lists = self.revocation_lists(&authorization_server)?;
         let servers = self.servers(authorization_server)?;
-        if let Some(topic) = &mqtt.authz_info_topic
-            && !topic.get_ref().is_empty()
-        {
-            return Err(self.not_supported_yet(topic.span(), "authz_info_topic"));
-        }
+        let authz_info = self.authz_info(&mqtt)?;
         let leeway = self.tolerance("leeway", &tokens.leeway)?;
         let window = self.tolerance("draft00_window", &tokens.draft00_window)?;
         let client_keys = match &tokens.client_keys {
             Some(file) => self.key_set(file.span(), file.get_ref())?,
             None => JwkSet::default(),
         };
+        let held = self.held(&tokens)?;
         let policy =
             Policy { audience, leeway, allow_bearer: tokens.allow_bearer, allow_no_expiry: tokens.allow_no_expiry };
         Ok(Configuration {
@@ -82,6 +87,8 @@ impl Source<'_> {
             state_dir,
             public: public_topics(mqtt.public_publish, mqtt.public_subscribe),
             allow_anonymous: mqtt.allow_anonymous,
+            authz_info,
+            held,
             on_denied_publish: mqtt.on_denied_publish,
             on_denied_delivery: mqtt.on_denied_delivery,
             other_clients: mqtt.other_clients,
@@ -141,6 +148,51 @@ impl Source<'_> {
             hints.push(hint);
         }
         Ok(hints)
+    }
+
+    /// The topic that takes tokens, if there is to be one.
+    fn authz_info(&self, mqtt: &document::Mqtt) -> Result<Option<AuthzInfo>, ConfigError> {
+        let Some(topic) = mqtt.authz_info_topic.as_ref().filter(|topic| !topic.get_ref().is_empty()) else {
+            return Ok(None);
+        };
+        let error = |reason: &str| Err(self.error(topic.span(), format_args!("authz_info_topic {reason}")));
+        let name = topic.get_ref();
+        if name.contains(['+', '#']) {
+            return error("must be the name of one topic: it has a wildcard");
+        }
+        if name.starts_with('$') {
+            return error("must not begin with $: such topics are the broker's own");
+        }
+        if name.len() > AUTHZ_INFO_TOPIC_BYTES_MAX {
+            return error("is longer than 256 bytes");
+        }
+        if name.contains(char::is_control) {
+            return error("holds a control character");
+        }
+        Ok(Some(AuthzInfo {
+            topic: name.clone(),
+            rate: mqtt.authz_info_rate.unwrap_or(AUTHZ_INFO_RATE),
+            rate_total: mqtt.authz_info_rate_total.unwrap_or(AUTHZ_INFO_RATE_TOTAL),
+        }))
+    }
+
+    /// How many tokens are held.
+    fn held(&self, tokens: &document::Tokens) -> Result<HeldBounds, ConfigError> {
+        let mut bounds = HeldBounds::default();
+        if let Some(most) = &tokens.held_max {
+            bounds.tokens = *most.get_ref();
+            if bounds.tokens == 0 {
+                return Err(self.error(most.span(), "held_max must be 1 at least"));
+            }
+        }
+        if let Some(most) = &tokens.held_bytes_max {
+            bounds.bytes = *most.get_ref();
+            if bounds.bytes < HELD_BYTES_MIN {
+                let reason = format_args!("held_bytes_max must be {HELD_BYTES_MIN} at least: tokens can be that large");
+                return Err(self.error(most.span(), reason));
+            }
+        }
+        Ok(bounds)
     }
 
     /// A folder that is there; a relative path is meant from the configuration file's folder.
@@ -247,6 +299,8 @@ mod tests {
         assert_eq!(configuration.on_denied_delivery, OnDenied::Disconnect);
         assert_eq!(configuration.other_clients, OtherClients::Refuse);
         assert_eq!(configuration.draft00, Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
+        assert_eq!(configuration.authz_info, None);
+        assert_eq!(configuration.held, HeldBounds { tokens: 65_536, bytes: 64 * 1024 * 1024 });
     }
 
     #[test]
@@ -254,8 +308,8 @@ mod tests {
         let text = format!(
             "audience = [\"broker\", \"other\"]\nstate_dir = \".\"\n{SERVER}algorithms = [\"EdDSA\", \"ES256\"]\n\
              [mqtt]\npublic_publish = [\"hello/#\"]\npublic_subscribe = [\"news/+\"]\nallow_anonymous = true\n\
-             authz_info_topic = \"\"\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
-             [tokens]\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
+             authz_info_topic = \"tokens/here\"\nauthz_info_rate = 0\nauthz_info_rate_total = 7\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
+             [tokens]\nheld_max = 9\nheld_bytes_max = 2000000\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
              draft00 = false\ndraft00_window = \"0\"\n"
         );
         let folder = Folder::new();
@@ -266,6 +320,9 @@ mod tests {
         assert_eq!(configuration.on_denied_delivery, OnDenied::Drop);
         assert_eq!(configuration.other_clients, OtherClients::Defer);
         assert_eq!(configuration.draft00, Draft00 { enabled: false, window: None });
+        let authz_info = AuthzInfo { topic: "tokens/here".to_owned(), rate: 0, rate_total: 7 };
+        assert_eq!(configuration.authz_info, Some(authz_info));
+        assert_eq!(configuration.held, HeldBounds { tokens: 9, bytes: 2_000_000 });
         assert!(configuration.public.matcher.may_publish(b"hello/a"));
         assert!(configuration.public.matcher.may_receive(b"news/a"));
         assert!(!configuration.public.matcher.may_publish(b"news/a"));
@@ -315,7 +372,15 @@ mod tests {
             (with(SERVER), Some(6), "two servers"),
             (format!("audience = \"broker\"\nstate_dir = \"nowhere\"\n{SERVER}"), Some(2), "nowhere"),
             (format!("audience = \"broker\"\nstate_dir = \"jwks.json\"\n{SERVER}"), Some(2), "not a folder"),
-            (with("[mqtt]\nauthz_info_topic = \"authz-info\"\n"), Some(6), "authz_info_topic is not supported yet"),
+            (with("[mqtt]\nauthz_info_topic = \"tokens/+\"\n"), Some(6), "wildcard"),
+            (with("[mqtt]\nauthz_info_topic = \"tokens/#\"\n"), Some(6), "wildcard"),
+            (with("[mqtt]\nauthz_info_topic = \"$ace\"\n"), Some(6), "must not begin with $"),
+            (with("[mqtt]\nauthz_info_topic = \"a\\u0000\"\n"), Some(6), "control character"),
+            (with(&format!("[mqtt]\nauthz_info_topic = \"{}\"\n", "t".repeat(257))), Some(6), "longer than 256"),
+            (with("[mqtt]\nauthz_info_rate = -1\n"), Some(6), "-1"),
+            (with("[mqtt]\nauthz_info_rate_total = \"fast\"\n"), Some(6), "fast"),
+            (with("[tokens]\nheld_max = 0\n"), Some(6), "1 at least"),
+            (with("[tokens]\nheld_bytes_max = 1000\n"), Some(6), "1048576 at least"),
             (with("[mqtt]\npublic_publish = [\"a/#/b\"]\n"), Some(6), "whole of the last level"),
             (with("[mqtt]\non_denied_publish = \"ignore\"\n"), Some(6), "ignore"),
             (with("[mqtt]\nother_clients = \"maybe\"\n"), Some(6), "maybe"),

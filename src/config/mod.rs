@@ -20,7 +20,7 @@ use ace_profile::token::Validator;
 pub use error::ConfigError;
 
 use crate::remote::Endpoint;
-use crate::session::PublicTopics;
+use crate::session::{HeldBounds, PublicTopics};
 
 /// The checked configuration.
 pub struct Configuration {
@@ -32,6 +32,10 @@ pub struct Configuration {
     pub public: PublicTopics,
     /// Whether clients without user name, password and method are let in, to the public topics.
     pub allow_anonymous: bool,
+    /// The topic that takes tokens; `None` if there is none.
+    pub authz_info: Option<AuthzInfo>,
+    /// How many tokens are held.
+    pub held: HeldBounds,
     /// What happens to a client that publishes what it may not, where MQTT cannot tell it.
     pub on_denied_publish: OnDenied,
     /// What happens to a subscriber that may not be given a message.
@@ -54,6 +58,17 @@ pub struct RevocationSource {
     pub endpoint: Arc<Endpoint>,
     /// How often to ask for it.
     pub interval: Duration,
+}
+
+/// The topic that takes tokens (RFC 9431 §2.2.2), and how many it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthzInfo {
+    /// The topic's name, never empty.
+    pub topic: String,
+    /// How many tokens a client may publish in a second; 0 for any number.
+    pub rate: u32,
+    /// How many tokens all clients together may publish in a second; 0 for any number.
+    pub rate_total: u32,
 }
 
 /// What follows a denied message.

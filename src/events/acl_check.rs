@@ -11,12 +11,19 @@ use crate::session::{Decision, Denial, Phase, Session};
 impl Plugin {
     #[inline]
     pub(crate) fn on_acl_check(&self, event: AclCheck<'_>) -> Verdict {
+        let topic = event.topic();
+        // The topic that takes tokens has rules of its own. Nearly every other one is told from it by its length.
+        if (topic.len() == self.authz_info.length() || event.access() == Access::Subscribe)
+            && let Some(verdict) = self.on_authz_info(event)
+        {
+            return verdict;
+        }
         let sessions = self.sessions.borrow();
         let Some(session) = sessions.of(&event.client()) else {
             drop(sessions);
             return self.unknown_client(event);
         };
-        match session.decide(event.access(), event.topic(), clock::is_before) {
+        match session.decide(event.access(), topic, clock::is_before) {
             Decision::Allow => Verdict::Allow,
             Decision::Defer => Verdict::Defer,
             Decision::Deny(_) if self.is_denied_again(session, event) => Verdict::RefuseAccess,
@@ -57,7 +64,7 @@ impl Plugin {
     #[inline(never)]
     fn not_by_own_rights(&self, session: &Session, event: AclCheck<'_>, denial: Denial) -> Verdict {
         let configuration = self.configuration();
-        if denial != Denial::SessionEnding && configuration.public.allow(event.access(), event.topic()) {
+        if denial.leaves_public_topics() && configuration.public.allow(event.access(), event.topic()) {
             return Verdict::Allow;
         }
         self.on_denied(&configuration, session, event, denial);

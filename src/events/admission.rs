@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use ace_profile::proof::ConfirmationKey;
-use ace_profile::token::ValidatedToken;
+use ace_profile::token::{EarlierKey, ValidatedToken};
 use ace_profile::{Fingerprint, Refusal};
 
 use super::packets::connack_not_authorized;
@@ -92,8 +92,10 @@ impl Plugin {
 
     /// Judges a token, its expiry and revocation included.
     pub(super) fn validate(&self, token: &str) -> Result<ValidatedToken, Refused> {
-        let validated =
-            self.configuration().validator.validate(token, clock::now()).about(Fingerprint::of(token.as_bytes()))?;
+        let now = clock::now();
+        let earlier = |name: &EarlierKey<'_>| self.held.borrow().earlier_key(name, now);
+        let outcome = self.configuration().validator.validate_knowing(token, now, earlier);
+        let validated = outcome.about(Fingerprint::of(token.as_bytes()))?;
         if self.remote.borrow().has_revoked(&Origin::of(&validated)) {
             return Err(Reason::Revoked).about(validated.fingerprint);
         }
@@ -226,6 +228,7 @@ impl Plugin {
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
             adoption: None,
+            sent_nonsense: Cell::new(false),
         }
     }
 }

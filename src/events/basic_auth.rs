@@ -8,7 +8,7 @@ use ace_profile::token::Confirmation;
 use super::admission::{About, Entrance, Refused};
 use crate::broker::tls::PeerCertificate;
 use crate::broker::{BasicAuth, Client, Password, Verdict, clock};
-use crate::config::OtherClients;
+use crate::config::{Configuration, OtherClients};
 use crate::plugin::Plugin;
 use crate::report::{self, Reason};
 use crate::session::Rights;
@@ -28,8 +28,8 @@ impl Plugin {
             return None;
         }
         let configuration = self.configuration();
-        let sessions = self.sessions.borrow();
-        let session = sessions.of(client)?;
+        let mut sessions = self.sessions.borrow_mut();
+        let session = sessions.of_mut(client)?;
         // A client that connects just now, at the address of one that has gone, must not pass for it.
         let is_there =
             session.phase.get().is_connected() && session.connection.is_none_or(|connection| connection.is_alive());
@@ -38,9 +38,16 @@ impl Plugin {
         }
         Some(match &session.rights {
             Rights::Token(_) => Verdict::Allow,
-            Rights::Public if configuration.allow_anonymous => Verdict::Allow,
             Rights::Foreign if configuration.other_clients == OtherClients::Defer => Verdict::Defer,
-            Rights::Public | Rights::Foreign => Verdict::RefuseClient,
+            Rights::Foreign => Verdict::RefuseClient,
+            // What the anonymous may now, as if this one had only just come.
+            Rights::Public | Rights::AuthzInfo => match anonymous_rights(&configuration) {
+                Some((rights, _)) => {
+                    session.rights = rights;
+                    Verdict::Allow
+                }
+                None => Verdict::RefuseClient,
+            },
         })
     }
 
@@ -118,13 +125,13 @@ impl Plugin {
         if let Some(outcome) = self.by_tls(client) {
             return outcome;
         }
-        if !self.configuration().allow_anonymous {
+        let Some((rights, what)) = anonymous_rights(&self.configuration()) else {
             let has_certificate = PeerCertificate::of_client(client).is_some();
             let refusal = if has_certificate { Reason::CertificateWithoutToken } else { Reason::Anonymous };
             return self.other_client(client, refusal);
-        }
-        self.insert_without_token(client, Rights::Public)?;
-        report::admitted(&self.broker, client, "public topics only", None);
+        };
+        self.insert_without_token(client, rights)?;
+        report::admitted(&self.broker, client, what, None);
         Ok(Verdict::Allow)
     }
 
@@ -138,6 +145,14 @@ impl Plugin {
             }
         }
     }
+}
+
+/// What clients get that bring nothing at all, and how the log calls it; `None` if they are not let in (rfc9431.md L6).
+fn anonymous_rights(configuration: &Configuration) -> Option<(Rights, &'static str)> {
+    if configuration.allow_anonymous {
+        return Some((Rights::Public, "public topics only"));
+    }
+    configuration.authz_info.as_ref().map(|_| (Rights::AuthzInfo, "the authz-info topic only"))
 }
 
 fn bytes<'a>(password: &Password<'a>) -> PasswordBytes<'a> {

@@ -2,6 +2,7 @@
 
 mod acl_check;
 mod admission;
+mod authz_info;
 mod basic_auth;
 mod challenges;
 mod extended_auth;
@@ -12,4 +13,5 @@ mod tick;
 mod tls_identity;
 mod will;
 
+pub use authz_info::AuthzInfo;
 pub use challenges::Challenges;

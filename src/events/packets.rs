@@ -6,6 +6,9 @@ const CONNACK_NOT_AUTHORIZED: [u8; 5] = [0x20, 0x03, 0x00, 0x87, 0x00];
 /// DISCONNECT with reason code 0x87, Not authorized, and no properties (MQTT 5 §3.14).
 pub(super) const DISCONNECT_NOT_AUTHORIZED: [u8; 4] = [0xe0, 0x02, 0x87, 0x00];
 
+/// DISCONNECT with reason code 0x99, Payload format invalid, and no properties.
+pub(super) const DISCONNECT_PAYLOAD_FORMAT_INVALID: [u8; 4] = [0xe0, 0x02, 0x99, 0x00];
+
 /// The identifier of a User Property (MQTT 5 §2.2.2.2).
 const USER_PROPERTY: u8 = 0x26;
 /// The name of the User Property that holds a hint (RFC 9431 §2.4.1).

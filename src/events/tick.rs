@@ -5,18 +5,19 @@ use std::time::Instant;
 
 use ace_profile::{Quoted, Timestamp};
 
-use super::packets::DISCONNECT_NOT_AUTHORIZED;
+use super::packets::{DISCONNECT_NOT_AUTHORIZED, DISCONNECT_PAYLOAD_FORMAT_INVALID};
 use crate::broker::tls::Connection;
 use crate::broker::{ClientKey, Level};
 use crate::plugin::Plugin;
 use crate::session::Phase;
 
 /// A session that is being ended, and what is needed of it once it is not borrowed any more.
-struct Ending {
-    key: ClientKey,
-    client_id: Box<CStr>,
-    connection: Option<Connection>,
-    takes_disconnect: bool,
+pub(super) struct Ending {
+    pub(super) key: ClientKey,
+    pub(super) client_id: Box<CStr>,
+    pub(super) connection: Option<Connection>,
+    pub(super) takes_disconnect: bool,
+    pub(super) sent_nonsense: bool,
 }
 
 impl Plugin {
@@ -26,7 +27,7 @@ impl Plugin {
         self.take_up_arrivals();
         self.end_expired(now);
         self.follow_revocations(Instant::now());
-        for ending in self.take_endings() {
+        for ending in self.take_endings().into_iter().chain(self.authz_info.take_strangers()) {
             self.end(ending);
         }
         self.sweep(now);
@@ -58,8 +59,13 @@ impl Plugin {
                 continue;
             };
             session.phase.set(Phase::Leaving);
-            let (connection, takes_disconnect) = (session.connection, session.takes_disconnect);
-            endings.push(Ending { key, client_id: session.client_id.clone(), connection, takes_disconnect });
+            endings.push(Ending {
+                key,
+                client_id: session.client_id.clone(),
+                connection: session.connection,
+                takes_disconnect: session.takes_disconnect,
+                sent_nonsense: session.sent_nonsense.get(),
+            });
         }
         endings
     }
@@ -69,7 +75,9 @@ impl Plugin {
         if known {
             // The broker would say 0x98, Administrative action; ours arrives first, and is the one that counts.
             if let Some(connection) = ending.connection.filter(|_| ending.takes_disconnect) {
-                let _ = connection.send(&DISCONNECT_NOT_AUTHORIZED);
+                let nonsense = ending.sent_nonsense;
+                let packet = if nonsense { DISCONNECT_PAYLOAD_FORMAT_INVALID } else { DISCONNECT_NOT_AUTHORIZED };
+                let _ = connection.send(&packet);
             }
             self.broker.kick(&ending.client_id);
         }

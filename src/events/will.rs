@@ -7,7 +7,7 @@
 use crate::broker::{Access, WillSet};
 use crate::plugin::Plugin;
 use crate::report;
-use crate::session::{Denial, Phase};
+use crate::session::{Denial, Phase, Rights, Session};
 
 impl Plugin {
     pub(crate) fn on_will_set(&self, event: &WillSet<'_>) {
@@ -18,14 +18,25 @@ impl Plugin {
         let Some(session) = sessions.of(&event.client) else { return };
         // The broker tells of a Will again when its delay begins to run: it has been judged then, and its client has gone.
         let just_let_in = session.phase.get() == Phase::Connected && session.turn == self.turn.get();
-        if !just_let_in
-            || session.may_set_will(event.topic)
-            || self.configuration().public.allow(Access::Publish, event.topic)
-        {
+        if !just_let_in {
             return;
         }
+        let Some(denial) = self.will_denied(session, event.topic) else { return };
         session.phase.set(Phase::Ending);
         self.endings.borrow_mut().push(event.client.key());
-        report::denied(&self.broker, &event.client, "set a Will for", event.topic, Denial::OutsideScope.code());
+        report::denied(&self.broker, &event.client, "set a Will for", event.topic, denial.code());
+    }
+
+    /// Why a client may not have a Will for this topic; `None` if it may.
+    fn will_denied(&self, session: &Session, topic: &[u8]) -> Option<Denial> {
+        let configuration = self.configuration();
+        if configuration.authz_info.as_ref().is_some_and(|authz_info| authz_info.topic.as_bytes() == topic) {
+            return Some(Denial::AuthzInfoWill);
+        }
+        if matches!(session.rights, Rights::AuthzInfo) {
+            return Some(Denial::AuthzInfoOnly);
+        }
+        let may = session.may_set_will(topic) || configuration.public.allow(Access::Publish, topic);
+        (!may).then_some(Denial::OutsideScope)
     }
 }

@@ -35,6 +35,12 @@ pub enum Denial {
     OutsideScope,
     /// The session is about to end.
     SessionEnding,
+    /// The client was let in to publish a token to the `authz-info` topic, and for nothing else.
+    AuthzInfoOnly,
+    /// The `authz-info` topic is there to be published to.
+    AuthzInfoPublishOnly,
+    /// A Will for the `authz-info` topic: what a client leaves behind is no token to be taken up.
+    AuthzInfoWill,
 }
 
 impl Denial {
@@ -45,7 +51,16 @@ impl Denial {
             Self::TokenExpired => "token-expired",
             Self::OutsideScope => "outside-scope",
             Self::SessionEnding => "session-ending",
+            Self::AuthzInfoOnly => "authz-info-only",
+            Self::AuthzInfoPublishOnly => "authz-info-publish-only",
+            Self::AuthzInfoWill => "authz-info-will",
         }
+    }
+
+    /// Whether what is open to all is open to the client nevertheless.
+    #[must_use]
+    pub const fn leaves_public_topics(self) -> bool {
+        matches!(self, Self::TokenExpired | Self::OutsideScope)
     }
 }
 
@@ -69,6 +84,7 @@ impl Session {
         let grant = match &self.rights {
             Rights::Token(grant) => grant,
             Rights::Public => return Decision::Deny(Denial::OutsideScope),
+            Rights::AuthzInfo => return Decision::Deny(Denial::AuthzInfoOnly),
             Rights::Foreign => return Decision::Defer,
         };
         // By far the most come this way.
@@ -126,7 +142,7 @@ impl Session {
     pub fn may_set_will(&self, topic: &[u8]) -> bool {
         match &self.rights {
             Rights::Token(grant) => grant.matcher.may_publish(topic),
-            Rights::Public => false,
+            Rights::Public | Rights::AuthzInfo => false,
             Rights::Foreign => true,
         }
     }
@@ -238,5 +254,11 @@ mod tests {
         let anonymous = Session::for_test(Rights::Public);
         assert_eq!(anonymous.decide(Access::Publish, b"hello/a", at_now), Decision::Deny(Denial::OutsideScope));
         assert_eq!(Session::for_test(Rights::Foreign).decide(Access::Publish, b"x", at_now), Decision::Defer);
+        let for_one_topic = Session::for_test(Rights::AuthzInfo);
+        for access in ALL {
+            assert_eq!(for_one_topic.decide(access, b"hello/a", at_now), Decision::Deny(Denial::AuthzInfoOnly));
+        }
+        assert!(!for_one_topic.may_set_will(b"hello/a"));
+        assert!(Denial::OutsideScope.leaves_public_topics() && !Denial::AuthzInfoOnly.leaves_public_topics());
     }
 }

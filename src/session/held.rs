@@ -12,16 +12,29 @@ use std::rc::{Rc, Weak};
 
 use ace_profile::Timestamp;
 use ace_profile::jose::KeyType;
-use ace_profile::token::ValidatedToken;
+use ace_profile::proof::ConfirmationKey;
+use ace_profile::token::{EarlierKey, ValidatedToken};
 
-/// How many tokens are held at most, and
-const TOKENS_MAX: usize = 65_536;
-/// how many bytes they may take, about. Beyond either, those that expire first are dropped.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What a token takes beside its texts: the tables' entries, the key.
-const BYTES_PER_TOKEN: usize = 1024;
+/// How many tokens are held. Beyond either bound, those that expire first are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBounds {
+    /// How many, and
+    pub tokens: usize,
+    /// how many bytes they may take, about.
+    pub bytes: usize,
+}
+
+impl Default for HeldBounds {
+    fn default() -> Self {
+        Self { tokens: 65_536, bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// What a token takes beside its texts: the tables' entries with the room that they keep free, the key, and what is lost
+/// between blocks of memory. Measured: tests/broker/flood.rs compares it with what the broker's process takes.
+const BYTES_PER_TOKEN: usize = 1280;
 /// What a filter takes beside its text.
-const BYTES_PER_FILTER: usize = 32;
+const BYTES_PER_FILTER: usize = 48;
 
 /// What a token is bound to: [`ValidatedToken::binding`].
 type Thumbprint = Rc<str>;
@@ -35,17 +48,19 @@ thread_local! {
     // have the same configuration.
     static SHARED: RefCell<HashMap<PathBuf, Weak<RefCell<HeldTokens>>>> = RefCell::default();
 }
+/// A holder and the `kid` of its key, by which a later token may name the key.
+type Name = Rc<str>;
 
 /// All tokens that are held.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct HeldTokens {
-    by_key: HashMap<Thumbprint, Held>,
+    by_key: HashMap<Thumbprint, Box<Held>>,
     by_client: HashMap<Box<CStr>, Thumbprint>,
     by_kid: HashMap<Box<str>, Thumbprint>,
+    by_name: HashMap<Name, Thumbprint>,
     by_expiry: BTreeSet<(Timestamp, Thumbprint)>,
     bytes: usize,
-    most_tokens: usize,
-    most_bytes: usize,
+    bounds: HeldBounds,
     watchers: Vec<Weak<RefCell<Vec<Rc<ValidatedToken>>>>>,
 }
 
@@ -54,28 +69,16 @@ struct Held {
     token: Rc<ValidatedToken>,
     client_id: Option<Box<CStr>>,
     kid: Option<Box<str>>,
+    name: Option<Name>,
     expires: Timestamp,
     bytes: usize,
 }
 
-impl Default for HeldTokens {
-    fn default() -> Self {
-        Self::with_bounds(TOKENS_MAX, BYTES_MAX)
-    }
-}
-
 impl HeldTokens {
-    fn with_bounds(most_tokens: usize, most_bytes: usize) -> Self {
-        Self {
-            by_key: HashMap::new(),
-            by_client: HashMap::new(),
-            by_kid: HashMap::new(),
-            by_expiry: BTreeSet::new(),
-            bytes: 0,
-            most_tokens,
-            most_bytes,
-            watchers: Vec::new(),
-        }
+    /// Holds that many tokens from now on.
+    pub fn set_bounds(&mut self, bounds: HeldBounds) {
+        self.bounds = bounds;
+        self.shrink();
     }
 
     /// The tokens that are held for this configuration, by all plugins of the process that have it.
@@ -104,13 +107,17 @@ impl HeldTokens {
 
     /// Holds a token in place of whatever was held for its key. `client_id` is the client that has proved the key, if one
     /// has. A bearer token has nothing to be found by, and is not held.
-    pub fn hold(&mut self, token: Rc<ValidatedToken>, client_id: Option<&CStr>) {
-        let Some(thumbprint) = token.binding().map(Thumbprint::from) else { return };
+    ///
+    /// `false` if the token is not held: there is no room, and all others expire later.
+    pub fn hold(&mut self, token: Rc<ValidatedToken>, client_id: Option<&CStr>) -> bool {
+        let Some(thumbprint) = token.binding().map(Thumbprint::from) else { return false };
         let kid: Option<Box<str>> = token.key().and_then(|key| key.kid()).map(Into::into);
+        let name = kid.as_ref().and_then(|kid| Some(name(&token.issuer, token.subject.as_deref()?, kid)));
         // A token from `authz-info` says nothing about who will use it: what is known stays known.
         let known_client = self.remove(&thumbprint).and_then(|held| held.client_id);
-        let client_id = client_id.map(Into::into).or(known_client);
-        let bytes = bytes_of(&token);
+        let client_id: Option<Box<CStr>> = client_id.map(Into::into).or(known_client);
+        // The client id stands here and in the table.
+        let bytes = bytes_of(&token) + client_id.as_ref().map_or(0, |id| 2 * id.count_bytes());
         let expires = token.expires.unwrap_or(Timestamp::MAX);
         if let Some(client_id) = &client_id {
             self.by_client.insert(client_id.clone(), Rc::clone(&thumbprint));
@@ -121,13 +128,23 @@ impl HeldTokens {
         {
             self.by_kid.insert(kid.clone(), Rc::clone(&thumbprint));
         }
+        if let Some(name) = &name {
+            self.by_name.insert(Rc::clone(name), Rc::clone(&thumbprint));
+        }
         self.by_expiry.insert((expires, Rc::clone(&thumbprint)));
         self.bytes += bytes;
         for arrivals in self.watchers.iter().filter_map(Weak::upgrade) {
             arrivals.borrow_mut().push(Rc::clone(&token));
         }
-        self.by_key.insert(thumbprint, Held { token, client_id, kid, expires, bytes });
-        while self.by_key.len() > self.most_tokens || self.bytes > self.most_bytes {
+        let held = Held { token, client_id, kid, name, expires, bytes };
+        self.by_key.insert(Rc::clone(&thumbprint), Box::new(held));
+        self.shrink();
+        self.by_key.contains_key(&thumbprint)
+    }
+
+    /// Drops what is beyond the bounds.
+    fn shrink(&mut self) {
+        while self.by_key.len() > self.bounds.tokens || self.bytes > self.bounds.bytes {
             let Some((_, soonest)) = self.by_expiry.first().cloned() else { break };
             self.remove(&soonest);
         }
@@ -150,6 +167,13 @@ impl HeldTokens {
     pub fn of_key(&self, thumbprint: &str, now: Timestamp) -> Option<Rc<ValidatedToken>> {
         let held = self.by_key.get(thumbprint)?;
         held.token.is_valid_at(now).then(|| Rc::clone(&held.token))
+    }
+
+    /// The key by this name of the newest token that its holder has one by, if that token is still valid.
+    #[must_use]
+    pub fn earlier_key(&self, wanted: &EarlierKey<'_>, now: Timestamp) -> Option<ConfirmationKey> {
+        let thumbprint = self.by_name.get(&name(wanted.issuer, wanted.subject, wanted.kid))?;
+        self.of_key(thumbprint, now)?.key().cloned()
     }
 
     /// Drops the tokens that have expired.
@@ -193,7 +217,7 @@ impl HeldTokens {
         self.by_kid.get(kid).and_then(|named| self.by_key.get(named)).is_some_and(|held| is_symmetric(&held.token))
     }
 
-    fn remove(&mut self, thumbprint: &str) -> Option<Held> {
+    fn remove(&mut self, thumbprint: &str) -> Option<Box<Held>> {
         let (thumbprint, held) = self.by_key.remove_entry(thumbprint)?;
         self.bytes -= held.bytes;
         // Another key may have taken the client's or the kid's place since.
@@ -207,6 +231,11 @@ impl HeldTokens {
         {
             self.by_kid.remove(kid);
         }
+        if let Some(name) = &held.name
+            && self.by_name.get(name) == Some(&thumbprint)
+        {
+            self.by_name.remove(name);
+        }
         self.by_expiry.remove(&(held.expires, thumbprint));
         Some(held)
     }
@@ -216,14 +245,24 @@ fn is_symmetric(token: &ValidatedToken) -> bool {
     token.key().is_some_and(|key| key.key_type() == KeyType::Symmetric)
 }
 
+/// Unambiguous: the lengths say where each part ends.
+fn name(issuer: &str, subject: &str, kid: &str) -> Name {
+    format!("{}:{}:{issuer}{subject}{kid}", issuer.len(), subject.len()).into()
+}
+
 fn bytes_of(token: &ValidatedToken) -> usize {
     let filters = token.scope.entries().iter().map(|entry| entry.filter.as_str().len() + BYTES_PER_FILTER);
-    let texts = token.audience.iter().chain(&token.subject).chain([&token.issuer]).map(String::len);
-    BYTES_PER_TOKEN + filters.sum::<usize>() + texts.sum::<usize>()
+    let audience = token.audience.iter().map(String::len).sum::<usize>();
+    let kid = token.key().and_then(ConfirmationKey::kid).map_or(0, str::len);
+    // They stand in the token and in the name of its key, the `kid` in the tables as well.
+    let names = token.issuer.len() + token.subject.as_ref().map_or(0, String::len) + 2 * kid;
+    BYTES_PER_TOKEN + filters.sum::<usize>() + audience + 2 * names
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
+
     use ace_profile::Fingerprint;
     use ace_profile::jose::Jwk;
     use ace_profile::proof::ConfirmationKey;
@@ -258,8 +297,8 @@ mod tests {
     #[test]
     fn the_newest_token_of_a_key_is_held_until_it_expires() {
         let mut held = HeldTokens::default();
-        held.hold(token(1, "first", 10), Some(c"client"));
-        held.hold(token(1, "second", 20), None);
+        assert!(held.hold(token(1, "first", 10), Some(c"client")));
+        assert!(held.hold(token(1, "second", 20), None));
         assert_eq!(held.len(), 1);
         assert_eq!(subject(held.of_client(c"client", at(19))).as_deref(), Some("second"));
         assert_eq!(subject(held.of_kid("kid-1", at(19))).as_deref(), Some("second"));
@@ -268,15 +307,16 @@ mod tests {
         held.forget_expired(at(19));
         assert_eq!(held.len(), 1);
         held.forget_expired(at(20));
-        assert!(held.is_empty() && held.by_client.is_empty() && held.by_kid.is_empty() && held.by_expiry.is_empty());
+        assert!(held.is_empty() && held.by_client.is_empty() && held.by_kid.is_empty());
+        assert!(held.by_name.is_empty() && held.by_expiry.is_empty());
         assert_eq!(held.bytes(), 0);
     }
 
     #[test]
     fn a_client_with_a_new_key_is_found_by_it() {
         let mut held = HeldTokens::default();
-        held.hold(token(1, "old", 10), Some(c"client"));
-        held.hold(token(2, "new", 20), Some(c"client"));
+        assert!(held.hold(token(1, "old", 10), Some(c"client")));
+        assert!(held.hold(token(2, "new", 20), Some(c"client")));
         assert_eq!(subject(held.of_client(c"client", at(5))).as_deref(), Some("new"));
         held.forget_expired(at(10));
         assert_eq!(subject(held.of_client(c"client", at(15))).as_deref(), Some("new"));
@@ -333,17 +373,51 @@ mod tests {
 
     #[test]
     fn beyond_the_bounds_those_that_expire_first_are_dropped() {
-        let mut held = HeldTokens::with_bounds(2, BYTES_MAX);
+        let mut held = HeldTokens::default();
+        held.set_bounds(HeldBounds { tokens: 2, ..HeldBounds::default() });
         for (key, expires) in [(1, 30), (2, 10), (3, 20)] {
-            held.hold(token(key, "subject", expires), None);
+            assert!(held.hold(token(key, "subject", expires), None));
         }
         let known = |kid| held.of_kid(kid, Timestamp::EPOCH).is_some();
         assert!(known("kid-1") && !known("kid-2") && known("kid-3"));
-        let mut held = HeldTokens::with_bounds(100, 3 * BYTES_PER_TOKEN);
+        // One that would have to go first is not taken in the first place.
+        assert!(!held.hold(token(4, "subject", 5), None));
+        held.set_bounds(HeldBounds { tokens: 1, ..HeldBounds::default() });
+        assert!(held.of_kid("kid-1", Timestamp::EPOCH).is_some() && held.len() == 1);
+        let mut held = HeldTokens::default();
+        held.set_bounds(HeldBounds { tokens: 100, bytes: 3 * BYTES_PER_TOKEN });
         for key in 1..100 {
-            held.hold(token(key, "subject", u64::from(key)), None);
+            assert!(held.hold(token(key, "subject", u64::from(key)), None));
         }
         assert_eq!(held.len(), 2);
         assert!(held.bytes() <= 3 * BYTES_PER_TOKEN);
+        // A long client id takes room, too, and gives it back.
+        let (id, before) = (CString::new(vec![b'i'; 500]).unwrap(), held.bytes());
+        assert!(held.hold(token(99, "subject", 99), Some(&id)));
+        assert_eq!((held.len(), held.bytes()), (2, before + 1000));
+        held.forget_expired(Timestamp::MAX);
+        assert_eq!(held.bytes(), 0);
+    }
+    #[test]
+    fn a_key_is_found_by_its_holders_name_for_it() {
+        let mut held = HeldTokens::default();
+        assert!(held.hold(token(1, "one", 10), None));
+        let find = |held: &HeldTokens, issuer, subject, kid, now| {
+            held.earlier_key(&EarlierKey { issuer, subject, kid }, at(now)).map(|key| key.thumbprint())
+        };
+        let thumbprint = token(1, "", 0).key().map(ConfirmationKey::thumbprint);
+        assert_eq!(find(&held, "as", "one", "kid-1", 9), thumbprint);
+        assert_eq!(find(&held, "as", "one", "kid-1", 10), None);
+        for (issuer, subject, kid) in [("other", "one", "kid-1"), ("as", "two", "kid-1"), ("as", "one", "kid-2")] {
+            assert_eq!(find(&held, issuer, subject, kid, 9), None, "{issuer} {subject} {kid}");
+        }
+        assert_eq!(find(&held, "aso", "ne", "kid-1", 9), None);
+        // Another holder of a key of that name changes nothing for this one.
+        let other = Jwk::from_symmetric(&[7; 32]).unwrap().with_kid("kid-1");
+        let other = Confirmation::Key(ConfirmationKey::from_jwk(&other).unwrap());
+        let token = ValidatedToken { confirmation: other, ..(*token(7, "two", 20)).clone() };
+        assert!(held.hold(Rc::new(token), None));
+        assert_eq!(find(&held, "as", "one", "kid-1", 9), thumbprint);
+        assert!(find(&held, "as", "two", "kid-1", 9).is_some_and(|found| Some(found) != thumbprint));
     }
 }

@@ -19,6 +19,8 @@ pub enum Rights {
     Token(Rc<Grant>),
     /// What everybody may.
     Public,
+    /// To publish a token to the `authz-info` topic, and nothing else.
+    AuthzInfo,
     /// What the broker's other plugins say.
     Foreign,
 }
@@ -65,6 +67,8 @@ pub struct Session {
     pub turn: u64,
     /// Whether a denied message has been logged; the following ones are not.
     pub denial_logged: Cell<bool>,
+    /// Whether the session ends for a payload that is not what it should be, rather than for a lack of rights.
+    pub sent_nonsense: Cell<bool>,
     /// What TLS has proved about the client, if its rights rest on that: by these names a newer token is found to be for it.
     pub rests_on: Box<[Box<str>]>,
     /// How the client came in without our being asked, if it did.
@@ -89,7 +93,7 @@ impl Session {
     pub fn grant(&self) -> Option<&Rc<Grant>> {
         match &self.rights {
             Rights::Token(grant) => Some(grant),
-            Rights::Public | Rights::Foreign => None,
+            Rights::Public | Rights::AuthzInfo | Rights::Foreign => None,
         }
     }
 
@@ -116,6 +120,7 @@ impl Session {
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
             adoption: None,
+            sent_nonsense: Cell::new(false),
         }
     }
 }

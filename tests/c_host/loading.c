@@ -121,7 +121,7 @@ void loading_bad_options(void)
 void loading_refused_events(void)
 {
 	static const int required[] = {ACE_EVT_RELOAD, ACE_EVT_ACL_CHECK, ACE_EVT_BASIC_AUTH, ACE_EVT_EXT_AUTH_START,
-	                               ACE_EVT_EXT_AUTH_CONTINUE, ACE_EVT_TICK, ACE_EVT_DISCONNECT};
+	                               ACE_EVT_EXT_AUTH_CONTINUE, ACE_EVT_MESSAGE, ACE_EVT_TICK, ACE_EVT_DISCONNECT};
 	char *path = plugin_file("ace.toml");
 	struct ace_opt options[] = {option("config_file", path)};
 

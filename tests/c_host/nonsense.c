@@ -46,6 +46,12 @@ void nonsense_null_pointers(void)
 		}
 	}
 	{
+		struct ace_evt_message event = {.client = client};
+
+		REQUIRE_CODE(ACE_ERR_ACL_DENIED, raise_event(plugin, ACE_EVT_MESSAGE, NULL, NULL));
+		REQUIRE_CODE(ACE_ERR_ACL_DENIED, raise_event(plugin, ACE_EVT_MESSAGE, client, &event));
+	}
+	{
 		struct ace_evt_disconnect event = {.reason = -1};
 
 		REQUIRE_CODE(ACE_ERR_SUCCESS, raise_event(plugin, ACE_EVT_DISCONNECT, NULL, &event));

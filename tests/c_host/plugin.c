@@ -56,8 +56,8 @@ int plugin_init(struct plugin *plugin, struct ace_opt *options, int count)
 {
 	const int code = plugin->init(plugin->registration, &plugin->userdata, options, count);
 
-	/* Of the nine events that it asks for, it can do without the two that 2.0 does not have. */
-	const int expected = !broker_is_2_1 ? 7 : behaviour.refused_event == 0 ? 9 : 8;
+	/* Of the eleven events that it asks for, it can do without the two that 2.0 does not have. */
+	const int expected = !broker_is_2_1 ? 9 : behaviour.refused_event == 0 ? 11 : 10;
 
 	if (code == ACE_ERR_SUCCESS) {
 		REQUIRE(plugin->userdata != NULL, "a started plugin has no state");

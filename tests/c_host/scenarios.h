@@ -30,6 +30,11 @@ void connections_user_name_refused(void);
 void connections_of_other_kinds(void);
 void connections_coming_and_going(void);
 
+/* authz_info.c */
+void authz_info_messages(void);
+void authz_info_bad_tokens(void);
+void authz_info_reloads(void);
+
 /* endings.c */
 void endings_kick_reenters(void);
 void endings_kick_finds_nobody(void);

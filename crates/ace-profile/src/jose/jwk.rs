@@ -184,6 +184,11 @@ impl Jwk {
         Self::from_symmetric(&key)
     }
 
+    /// The key and its `kid`, without what it says about its use.
+    pub(crate) fn bare_with_kid(&self) -> Self {
+        Self { kid: self.kid.clone(), ..Self::bare(self.material.clone()) }
+    }
+
     /// The same key with this `kid` (RFC 7517 §4.5).
     #[must_use]
     pub fn with_kid(mut self, kid: impl Into<String>) -> Self {

@@ -24,7 +24,8 @@ impl ConfirmationKey {
             return Err(KeyError::Unfit("checking proofs, as it is private"));
         }
         let algorithm = super::proof_algorithm(key, "verify")?;
-        Ok(Self { key: Arc::new(key.clone()), algorithm })
+        // Tokens are held for long, and what else they say about their keys can be long.
+        Ok(Self { key: Arc::new(key.bare_with_kid()), algorithm })
     }
 
     /// Checks a proof over `message`. MACs are compared in constant time.
