@@ -223,6 +223,8 @@ fn furnish(folder: &Path) {
     let others = "allow_anonymous = true\nother_clients = \"defer\"\non_denied_publish = \"drop\"\n";
     fs::create_dir(folder.join("state")).unwrap();
     write("ace.toml", config("", "", bearer).as_bytes());
+    let topic = "authz_info_topic = \"authz-info\"\nauthz_info_rate = 0\nauthz_info_rate_total = 0\n";
+    write("tokens.toml", config("", topic, bearer).as_bytes());
     write("strict.toml", config("", "", "").as_bytes());
     write("open.toml", config("", others, bearer).as_bytes());
     write("state.toml", config("state_dir = \"state\"\n", "", bearer).as_bytes());

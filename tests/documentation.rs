@@ -12,6 +12,7 @@ use ace_profile::jose::Jwk;
 use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL, Freshness, ProofKey, challenge_message, draft00_message};
 use ace_profile::{Refusal, base64url};
 use mosquitto_ace::config::{self, Configuration, OnDenied, OtherClients};
+use mosquitto_ace::session::HeldBounds;
 
 const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
 const JWKS: &str =
@@ -146,6 +147,7 @@ fn the_full_example_shows_the_defaults() {
         assert_eq!(*other_clients, OtherClients::Refuse);
         assert!(!configuration.allow_anonymous && configuration.public.matcher.is_empty());
         assert_eq!(configuration.draft00, config::Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
+        assert_eq!((&configuration.authz_info, configuration.held), (&None, HeldBounds::default()));
         let policy = configuration.validator.policy();
         assert_eq!(policy.leeway, Duration::from_secs(5));
         assert!(!policy.allow_bearer && !policy.allow_no_expiry);

@@ -1,4 +1,4 @@
-//! `ACL_CHECK` takes no memory: the broker's thread must not wait for an allocator once per message.
+//! `ACL_CHECK` and `MESSAGE` take no memory: the broker's thread must not wait for an allocator once per message.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use ace_profile::Timestamp;
@@ -17,7 +17,7 @@ fn load(folder: &tempfile::TempDir) -> Fake<Plugin> {
     let jwks = r#"{"keys":[{"kty":"oct","kid":"1","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}"#;
     std::fs::write(folder.path().join("jwks.json"), jwks).unwrap();
     let config = "audience = \"broker\"\n[[authorization_server]]\nissuer = \"as\"\njwks = \"jwks.json\"\n\
-                  [mqtt]\npublic_publish = [\"hello/#\"]\n";
+                  [mqtt]\npublic_publish = [\"hello/#\"]\nauthz_info_topic = \"authz-info\"\n";
     let path = folder.path().join("ace.toml");
     std::fs::write(&path, config).unwrap();
     Fake::load(&[("config_file", path.to_str().unwrap())]).unwrap_or_else(|(_, log)| panic!("{log:?}"))
@@ -39,6 +39,9 @@ fn a_decision_allocates_nothing() {
     let _profiler = dhat::Profiler::builder().testing().build();
     for (client, access, topic, expected) in [
         (client, Access::Publish, "a/b/c", ALLOWED),
+        // As long as the name of the topic that takes tokens.
+        (client, Access::Publish, "a/123456/c", ALLOWED),
+        (client, Access::Receive, "authz-info", DENIED),
         (client, Access::Publish, "hello/all", ALLOWED),
         (client, Access::Receive, "b/1/2/3", ALLOWED),
         (client, Access::Subscribe, "a/+/c", ALLOWED),
@@ -59,6 +62,18 @@ fn a_decision_allocates_nothing() {
         }
         let blocks = dhat::HeapStats::get().total_blocks - before;
         assert_eq!(blocks, 0, "{access:?} {topic:?}");
+    }
+
+    for (topic, emptied) in [("a/b/c", false), ("a/123456/c", false), (deep.as_str(), false), ("authz-info", true)] {
+        let mut name = [topic.as_bytes(), b"\0"].concat();
+        let mut call = fake.prepare_message(&mut name, b"payload");
+        let before = dhat::HeapStats::get().total_blocks;
+        for _ in 0..100 {
+            assert_eq!(call.call(), ALLOWED, "{topic:?}");
+        }
+        assert_eq!(dhat::HeapStats::get().total_blocks - before, 0, "{topic:?}");
+        assert_eq!(call.is_empty(), emptied, "{topic:?}");
+        assert_eq!(name.starts_with(b"$"), emptied, "{topic:?}");
     }
 
     // What counts can count.

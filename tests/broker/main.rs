@@ -15,6 +15,7 @@
 mod acl;
 mod afterwards;
 mod attacks;
+mod authz_info;
 mod client_connecting;
 mod client_reauthentication;
 mod client_renewal;
@@ -24,6 +25,7 @@ mod discovery;
 mod endurance;
 mod expiry;
 mod extended_master_secret;
+mod flood;
 mod harness;
 mod held;
 mod hostile;
@@ -72,6 +74,8 @@ static CASES: &[&[Case]] = &[
     hostile::CASES,
     endurance::CASES,
     attacks::CASES,
+    authz_info::CASES,
+    flood::CASES,
     interplay::CASES,
     operating::CASES,
     websockets::CASES,
@@ -198,8 +202,8 @@ fn prepare_logs() {
 /// What has been built, and so must be shown by at least one accepting and one refusing case.
 const REQUIREMENTS: &[&str] = &[
     "A1", "A2", "A3", "A4", "A5", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "E1", "E2", "E3", "E4",
-    "L2", "L3", "L5", "R1", "R2", "R3", "R4", "S1", "S2", "S3", "S4", "S5", "S6", "T1", "T3", "T4", "T5", "T6", "T7",
-    "V1", "V2", "V3", "V4", "V5", "",
+    "L1", "L2", "L3", "L5", "L6", "R1", "R2", "R3", "R4", "S1", "S2", "S3", "S4", "S5", "S6", "T1", "T3", "T4", "T5",
+    "T6", "T7", "V1", "V2", "V3", "V4", "V5", "",
 ];
 
 /// What no stock broker lets a plugin do: there is nothing to accept or to refuse, but a case must pin down what happens instead.

@@ -280,7 +280,7 @@ fn operating_broken_file_stops_the_start(ctx: &Ctx) {
         ("[mqtt]\npublic_publish = [\"a/#/b\"]\n", 6, "a/#/b"),
         ("[mqtt]\non_denied_publish = \"shout\"\n", 6, "on_denied_publish"),
         ("[mqtt]\nother_clients = \"maybe\"\n", 6, "other_clients"),
-        ("[mqtt]\nauthz_info_topic = \"authz-info\"\n", 6, "not supported yet"),
+        ("[mqtt]\nauthz_info_topic = \"tokens/+\"\n", 6, "wildcard"),
         ("as_hint = \"http://as.test/token\"\n", 5, "https"),
         ("algorithms = [\"none\"]\n", 5, "none"),
     ] {

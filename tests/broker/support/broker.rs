@@ -150,6 +150,11 @@ impl Broker {
         self.ports.more[listener]
     }
 
+    /// Where the listener without TLS is.
+    pub fn plain_port(&self) -> u16 {
+        self.ports.plain.expect("a listener without TLS")
+    }
+
     /// Opens a WebSocket over TLS 1.3.
     pub fn open_websocket(&self) -> Client {
         Client::websocket(self.ports.websocket.expect("a WebSocket listener"), tls::tls13())
@@ -398,7 +403,7 @@ fn log_file(ctx: &Ctx) -> PathBuf {
 }
 
 /// A port that nobody listens on, and that this run has not given out yet.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
