@@ -281,8 +281,9 @@ impl Plugin {
             turn: self.turn.get(),
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
-            adoption: None,
             sent_nonsense: Cell::new(false),
+            is_adopted: false,
+            ended: None,
         };
         self.sessions.borrow_mut().insert(client.key(), session);
     }

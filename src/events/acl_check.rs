@@ -26,6 +26,12 @@ impl Plugin {
         match session.decide(event.access(), topic, clock::is_before) {
             Decision::Allow => Verdict::Allow,
             Decision::Defer => Verdict::Defer,
+            // A token that would allow it may have come since we last looked.
+            Decision::Deny(_) if !self.arrivals.borrow().is_empty() => {
+                drop(sessions);
+                self.take_up_arrivals();
+                self.on_acl_check(event)
+            }
             Decision::Deny(_) if self.is_denied_again(session, event) => Verdict::RefuseAccess,
             Decision::Deny(denial) => self.not_by_own_rights(session, event, denial),
             Decision::LookAgain => {
@@ -35,7 +41,7 @@ impl Plugin {
         }
     }
 
-    /// A client that the broker had let in without asking us has gone, or is here again.
+    /// A client has gone, or another has its place that the broker has let in without asking us.
     #[cold]
     #[inline(never)]
     fn departed_or_back(&self, event: AclCheck<'_>) -> Verdict {

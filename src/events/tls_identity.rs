@@ -18,7 +18,7 @@ use crate::broker::{Client, Level, Verdict, clock};
 use crate::config::OtherClients;
 use crate::plugin::Plugin;
 use crate::report::{self, Reason};
-use crate::session::{Adoption, Phase, Rights, Session};
+use crate::session::{Phase, Rights, Session};
 
 /// What TLS has proved about a client.
 struct Proved {
@@ -96,7 +96,7 @@ impl Plugin {
         };
         let session = Session {
             rests_on: proved.names,
-            adoption: Some(Adoption::default()),
+            is_adopted: true,
             ..self.session(client, client_id, Some(user_name), rights, proved.connection)
         };
         self.sessions.borrow_mut().insert(client.key(), session);
@@ -146,16 +146,21 @@ impl Plugin {
         }
     }
 
-    /// Whether a client whose adopted session has ended is connected again: a client of the same id and user name, at the same
-    /// address.
+    /// Whether a client whose session has ended is connected: another one, of the same id and user name and at the same address,
+    /// which the broker has let in without asking us.
     pub(super) fn is_back(&self, client: &Client<'_>) -> bool {
         let sessions = self.sessions.borrow();
-        let Some(ended) = sessions.of(client).and_then(|session| session.adoption) else { return false };
+        let Some(session) = sessions.of(client) else { return false };
+        let ended = session.ended.and_then(|ended| ended.connection).or(session.connection);
         match tls::proved_of_client(client) {
-            Some(connection) => !ended.connection.is_some_and(|ended| ended.is_same(&connection)),
+            Some(connection) => !ended.is_some_and(|ended| ended.is_same(&connection)),
             // Its Will is asked about in the turn in which the connection ends. It takes the broker's loop another one to make a
-            // new client at that address.
-            None => ended.ended_in != self.turn.get() && PeerCertificate::of_client(client).is_some(),
+            // new client at that address. Mosquitto 2.0.11 does not let us see the turns with `per_listener_settings`.
+            None => {
+                let turn = self.turn.get();
+                session.ended.is_some_and(|ended| ended.turn != turn || turn == 0)
+                    && PeerCertificate::of_client(client).is_some()
+            }
         }
     }
 

@@ -22,7 +22,7 @@ pub enum Decision {
     Deny(Denial),
     /// It is for the broker's other plugins to say.
     Defer,
-    /// The session's connection has ended, and its client may have come back without our being asked.
+    /// The session's connection has ended, and another client may be in its place without our having been asked.
     LookAgain,
 }
 
@@ -95,7 +95,7 @@ impl Session {
                 Decision::Deny(Denial::OutsideScope)
             };
         }
-        if self.phase.get() == Phase::Departed && self.adoption.is_some() {
+        if self.phase.get() == Phase::Departed {
             return Decision::LookAgain;
         }
         self.decide_without_connection_or_token(&grant.matcher, access, topic)
@@ -222,8 +222,9 @@ mod tests {
         assert_eq!(leaving.decide(Access::Publish, b"mine/will", at_now), Decision::Allow);
         assert_eq!(leaving.decide(Access::Receive, b"mine/a", at_now), Decision::Deny(Denial::TokenExpired));
         let departed = session(Phase::Departed, 1_000);
-        assert_eq!(departed.decide(Access::Receive, b"mine/a", at_now), Decision::Allow);
-        assert_eq!(departed.decide(Access::Publish, b"yours", at_now), Decision::Deny(Denial::OutsideScope));
+        assert_eq!(departed.decide(Access::Receive, b"mine/a", at_now), Decision::LookAgain);
+        assert_eq!(departed.decide_departed(Access::Receive, b"mine/a"), Decision::Allow);
+        assert_eq!(departed.decide_departed(Access::Publish, b"yours"), Decision::Deny(Denial::OutsideScope));
         let ending = session(Phase::Ending, 2_000);
         for access in ALL {
             assert_eq!(ending.decide(access, b"mine/a", at_now), Decision::Deny(Denial::SessionEnding));

@@ -16,4 +16,4 @@ pub use grant::{Grant, Matchers, Origin};
 pub use held::{Arrivals, HeldBounds, HeldTokens};
 pub use publishers::{Publisher, Publishers};
 pub use rates::{Exceeded, Rates};
-pub use table::{Adoption, Phase, Rights, Session, Sessions};
+pub use table::{Ended, Phase, Rights, Session, Sessions};

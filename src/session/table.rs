@@ -71,19 +71,21 @@ pub struct Session {
     pub sent_nonsense: Cell<bool>,
     /// What TLS has proved about the client, if its rights rest on that: by these names a newer token is found to be for it.
     pub rests_on: Box<[Box<str>]>,
-    /// How the client came in without our being asked, if it did.
-    pub adoption: Option<Adoption>,
+    /// Whether the broker has let the client in by TLS alone, without asking us.
+    pub is_adopted: bool,
+    /// How the connection ended.
+    pub ended: Option<Ended>,
 }
 
-/// What is known of a client that the broker has let in by TLS alone, without asking.
+/// How a client's connection ended.
 ///
-/// It may come back at the same address, with the same id and user name, and again nobody asks us: a session that has ended
-/// must not pass for the new one.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Adoption {
+/// Another client of the same id and user name may be at the same address afterwards. If the broker lets that one in by TLS
+/// alone, nobody asks us: the session that has ended must not pass for the new one.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
     /// The turn of the broker's loop in which the connection ended, and
-    pub ended_in: u64,
-    /// the connection, if it was known for certain.
+    pub turn: u64,
+    /// the connection, if it was known.
     pub connection: Option<Connection>,
 }
 
@@ -119,8 +121,9 @@ impl Session {
             turn: 0,
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
-            adoption: None,
             sent_nonsense: Cell::new(false),
+            is_adopted: false,
+            ended: None,
         }
     }
 }
@@ -200,10 +203,9 @@ impl Sessions {
         self.forget_proofs(key);
         let Some(session) = self.by_key.get_mut(key.address()) else { return };
         // What was noted of a client without rights is of no use any more.
-        if session.is_of(client) && (session.adoption.is_none() || session.grant().is_some()) {
+        if session.is_of(client) && (!session.is_adopted || session.grant().is_some()) {
             session.phase.set(Phase::Departed);
-            let connection = session.connection.take();
-            session.adoption = session.adoption.map(|_| Adoption { ended_in: turn, connection });
+            session.ended = Some(Ended { turn, connection: session.connection.take() });
         } else {
             self.by_key.remove(key.address());
         }

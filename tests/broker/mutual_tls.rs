@@ -1,7 +1,7 @@
 //! L3: clients that show a certificate and bring nothing in CONNECT. L5: a token in CONNECT replaces what TLS gave.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::client::Resumption;
@@ -11,13 +11,14 @@ use rustls::{ClientConfig, SupportedProtocolVersion};
 use serde_json::{Value, json};
 
 use crate::operating::password_line;
+use crate::support::authority::AUDIENCE;
 use crate::support::broker::PATIENCE;
 use crate::support::case::cases;
 use crate::support::client::Client;
-use crate::support::packet::{Will, binary, kind};
+use crate::support::packet::{DISCONNECT, Will, binary, kind};
 use crate::support::pki::pki;
 use crate::support::setup::MUTUAL;
-use crate::support::{Attempt, Broker, Claims, Connect, Ctx, Device, Key, Protocol, Setup, Way, encode, tls};
+use crate::support::{Attempt, Broker, Claims, Connect, Ctx, Device, Key, Protocol, Setup, Way, encode, now, tls};
 
 cases! {
     Accept "L3" l3_the_certificates_key_is_the_tokens;
@@ -27,6 +28,8 @@ cases! {
     Accept "L3" l3_a_newer_token_counts_at_once;
     Accept "L3" l3_a_will_is_sent_though_the_client_never_did_anything;
     Accept "L3" l3_other_clients_have_their_passwords;
+    Accept "L3" l3_a_token_shown_on_one_listener_serves_on_another;
+    Refuse "L3" l3_listeners_of_different_configurations_share_no_tokens;
     Refuse "L3" l3_a_certificate_without_a_token_brings_nothing;
     Refuse "L3" l3_the_certificate_of_another_key_brings_nothing;
     Refuse "L3" l3_a_token_for_another_certificate_is_refused;
@@ -36,6 +39,7 @@ cases! {
     Refuse "L3" l3_a_client_that_comes_back_is_judged_anew;
     Accept "L5" l5_a_token_in_connect_replaces_what_tls_gave;
     Refuse "L5" l5_a_bad_token_in_connect_is_refused;
+    Pin "E1" e1_sessions_stay_without_rights_on_2_0_11_with_settings_per_listener;
     Pin "L5" l5_a_token_in_the_user_name_is_not_seen_where_tls_gives_the_name;
 }
 
@@ -214,6 +218,57 @@ fn l3_a_will_is_sent_though_the_client_never_did_anything(ctx: &Ctx) {
     assert!(witness.messages_so_far().is_empty());
 }
 
+/// With `per_listener_settings` each listener has a plugin of its own.
+fn l3_a_token_shown_on_one_listener_serves_on_another(ctx: &Ctx) {
+    for is_per_listener in [false, true] {
+        let mut setup = setup();
+        setup.is_per_listener = is_per_listener;
+        let broker = setup.start(ctx);
+        let holder = Holder::new(Key::ed25519());
+        let authority = &broker.setup().authority;
+        let shown = |filter: &str| {
+            let claims = |claims: Claims| claims.scope(&[(filter, &["pub", "sub"])]);
+            Device::new(authority, "sensor", holder.key.clone(), claims).enter(&broker, Way::Challenge).ping();
+        };
+        shown("dev/#");
+        let mut clients = ALL.map(|listener| holder.enter(&broker, listener, &format!("tls-{listener}")));
+        for client in &mut clients {
+            client.round_trip("dev/tls");
+        }
+        shown("more/#");
+        for client in &mut clients {
+            // Another listener's plugin looks for new tokens before it denies anything, and ten times a second.
+            let deadline = Instant::now() + PATIENCE;
+            while !may_publish(client, "more/x") {
+                assert!(Instant::now() < deadline, "the newer token does not count");
+            }
+            assert!(!may_publish(client, "dev/tls"));
+        }
+    }
+}
+
+fn l3_listeners_of_different_configurations_share_no_tokens(ctx: &Ctx) {
+    let setup = setup();
+    let other = format!(
+        "audience = {}\n[[authorization_server]]\nissuer = {}\njwks = \"as-jwks.json\"\n",
+        json!(AUDIENCE),
+        json!(setup.authority.issuer),
+    );
+    let settings = [&MUTUAL[..], &["plugin_opt_config_file {dir}/other.toml"]].concat();
+    let mut setup = setup.file("other.toml", &other).listener(&settings);
+    setup.is_per_listener = true;
+    let broker = setup.start(ctx);
+    let holder = Holder::new(Key::ed25519());
+    let device = broker.device_with("sensor", holder.key.clone());
+    device.enter(&broker, Way::Challenge).ping();
+    holder.enter(&broker, BY_TOKEN, "tls").round_trip("dev/tls");
+    let listener = ALL.len();
+    holder.attempt(&broker, listener, &Connect::new(Protocol::V5, "tls")).refused(&broker, "certificate-without-token");
+    // It takes tokens, and holds its own.
+    device.attempt_over(holder.open(&broker, listener), Way::Challenge).accepted().ping();
+    holder.enter(&broker, listener, "tls").round_trip("dev/tls");
+}
+
 fn l3_other_clients_have_their_passwords(ctx: &Ctx) {
     let setup = setup()
         .mqtt(r#"other_clients = "defer""#)
@@ -333,27 +388,33 @@ fn l3_the_session_ends_with_the_token(ctx: &Ctx) {
     }
 }
 
-/// Where the broker asks nobody, the session of a client that has gone must not serve the one that comes back, whose token has
-/// expired meanwhile.
+/// Where the broker asks nobody, the session of a client that has gone must not serve the one that comes back, at the same
+/// address in the broker's memory, when its token has expired meanwhile.
 fn l3_a_client_that_comes_back_is_judged_anew(ctx: &Ctx) {
     let broker = setup().tokens("leeway = \"0s\"").start(ctx);
     let holder = Holder::new(Key::ed25519());
-    holder.show(&broker, &holder.device(&broker, "sensor", |claims| claims.expires_in(3)));
-    let visits = |allowed: bool| {
-        for _ in 0..8 {
-            for listener in [BY_NAME, BY_SUBJECT] {
-                let mut client = holder.enter(&broker, listener, "tls");
-                assert_eq!(may_publish(&mut client, "dev/tls"), allowed);
+    let device = holder.device(&broker, "sensor", |claims| claims.expires_in(4));
+    let end = now() + Duration::from_secs(4);
+    holder.show(&broker, &device);
+    let mut gone = 0;
+    for allowed in [true, false] {
+        for visit in 0..3 {
+            let mut client = holder.enter(&broker, BY_NAME, "tls");
+            assert_eq!(may_publish(&mut client, "dev/tls"), allowed, "allowed: {allowed}, visit {visit}");
+            client.send(&DISCONNECT);
+            client.expect_close();
+            // Now its place is free for the next one.
+            gone += 1;
+            let deadline = Instant::now() + PATIENCE;
+            let has_gone = |line: &&str| line.contains("Client tls ") && line.contains("disconnected");
+            while broker.log().lines().filter(has_gone).count() < gone {
+                assert!(Instant::now() < deadline, "the client does not go");
             }
         }
-    };
-    visits(true);
-    let deadline = Instant::now() + PATIENCE;
-    let expired = || holder.attempt(&broker, BY_TOKEN, &Connect::new(Protocol::V5, "other"));
-    while matches!(&expired().reply, crate::support::Reply::Connack(connack) if connack.reason() == 0) {
-        assert!(Instant::now() < deadline, "the token does not expire");
+        while allowed && now() <= end {
+            std::thread::yield_now();
+        }
     }
-    visits(false);
 }
 
 /// Each way to bring a token; the exporter's are for the key of the new token, not the certificate's.
@@ -408,4 +469,28 @@ fn l5_a_token_in_the_user_name_is_not_seen_where_tls_gives_the_name(ctx: &Ctx) {
         let mut client = attempt.accepted();
         assert!(may_publish(&mut client, "dev/tls") && !may_publish(&mut client, "more/x"));
     }
+}
+
+/// That broker calls plugins of single listeners for events only, never to let them do what is due.
+fn e1_sessions_stay_without_rights_on_2_0_11_with_settings_per_listener(ctx: &Ctx) {
+    let mut setup = setup().tokens("leeway = \"0s\"");
+    setup.is_per_listener = true;
+    let broker = setup.start(ctx);
+    let holder = Holder::new(Key::ed25519());
+    let device = holder.device(&broker, "sensor", |claims| claims.expires_in(2));
+    let end = now() + Duration::from_secs(2);
+    let connect = Connect::ace("sensor", binary(device.token.as_bytes()));
+    let mut client = holder.attempt(&broker, BY_TOKEN, &connect).accepted();
+    client.round_trip("dev/tls");
+    if ctx.version.number != "2.0.11" {
+        client.expect_not_authorized();
+        return;
+    }
+    while now() <= end {
+        std::thread::yield_now();
+    }
+    assert!(!may_publish(&mut client, "dev/tls"));
+    assert_eq!(client.subscribe(&["dev/x"]), [0x87]);
+    client.publish0("dev/tls", b"x");
+    assert!(client.messages_so_far().is_empty());
 }

@@ -386,9 +386,13 @@ fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: &Ports) -> Str
     listeners.extend(ports.more.iter().copied().zip(setup.listeners.iter().cloned()));
     for (port, settings) in listeners {
         lines.push(format!("listener {port} 127.0.0.1"));
+        // One that names a configuration of its own has that instead of the usual one.
+        let (own, settings): (Vec<_>, Vec<_>) =
+            settings.into_iter().partition(|line| line.starts_with("plugin_opt_config_file"));
         lines.extend(settings);
         if setup.is_per_listener {
-            lines.extend(plugin.iter().cloned());
+            lines.extend(plugin.iter().take(if own.is_empty() { 2 } else { 1 }).cloned());
+            lines.extend(own);
         }
     }
     lines.join("\n") + "\n"

@@ -361,3 +361,5 @@ pub fn subscribe(protocol: Protocol, filters: &[&str], qos: u8, identifier: u16)
 
 /// A PINGREQ.
 pub const PINGREQ: [u8; 2] = [0xc0, 0];
+/// DISCONNECT, normal.
+pub const DISCONNECT: [u8; 2] = [0xe0, 0];
