@@ -120,6 +120,7 @@ static bool is_event(int event)
 	case ACE_EVT_EXT_AUTH_START:
 	case ACE_EVT_EXT_AUTH_CONTINUE:
 	case ACE_EVT_MESSAGE:
+	case ACE_EVT_PSK_KEY:
 	case ACE_EVT_TICK:
 	case ACE_EVT_DISCONNECT:
 		return event != behaviour.refused_event;

@@ -52,6 +52,25 @@ void nonsense_null_pointers(void)
 		REQUIRE_CODE(ACE_ERR_ACL_DENIED, raise_event(plugin, ACE_EVT_MESSAGE, client, &event));
 	}
 	{
+		char identity[] = "key-7", *key = take(1);
+		struct ace_evt_psk_key event = {.identity = identity, .key = key, .max_key_len = 0};
+
+		*key = '\0';
+		REQUIRE_CODE(ACE_ERR_AUTH, raise_event(plugin, ACE_EVT_PSK_KEY, NULL, &event));
+		/* A client whose connection is not known. */
+		event.client = nameless;
+		REQUIRE_CODE(ACE_ERR_AUTH, raise_event(plugin, ACE_EVT_PSK_KEY, nameless, &event));
+		event.max_key_len = -1;
+		REQUIRE_CODE(ACE_ERR_AUTH, raise_event(plugin, ACE_EVT_PSK_KEY, nameless, &event));
+		event.identity = NULL;
+		REQUIRE_CODE(ACE_ERR_AUTH, raise_event(plugin, ACE_EVT_PSK_KEY, nameless, &event));
+		event.identity = identity;
+		event.key = NULL;
+		REQUIRE_CODE(ACE_ERR_AUTH, raise_event(plugin, ACE_EVT_PSK_KEY, nameless, &event));
+		REQUIRE(*key == '\0', "a key for nobody");
+		free(key);
+	}
+	{
 		struct ace_evt_disconnect event = {.reason = -1};
 
 		REQUIRE_CODE(ACE_ERR_SUCCESS, raise_event(plugin, ACE_EVT_DISCONNECT, NULL, &event));
