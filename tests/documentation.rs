@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ace_profile::connect::{AuthenticationData, ChallengeAnswer, Draft00, encode_username};
+use ace_profile::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIdentity, encode_username};
 use ace_profile::jose::Jwk;
 use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL, Freshness, ProofKey, challenge_message, draft00_message};
 use ace_profile::{Refusal, base64url};
@@ -156,8 +156,12 @@ fn the_full_example_shows_the_defaults() {
 
 #[test]
 fn the_brokers_examples_name_the_plugins_examples() {
-    for (broker, plugin) in [("mosquitto.conf", "ace.toml"), ("ace-beside-passwords.conf", "ace-beside-passwords.toml")]
-    {
+    for (broker, plugin) in [
+        ("mosquitto.conf", "ace.toml"),
+        ("ace-beside-passwords.conf", "ace-beside-passwords.toml"),
+        ("ace-psk.conf", "ace.toml"),
+        ("ace-certificates.conf", "ace.toml"),
+    ] {
         let line = format!("plugin_opt_config_file /etc/mosquitto/{plugin}");
         assert!(text(&format!("mosquitto-conf/{broker}")).lines().any(|it| it == line), "{broker}: {line}");
         assert!(root().join("mosquitto-conf").join(plugin).is_file(), "{plugin}");
@@ -198,6 +202,19 @@ fn the_clients_worked_examples_are_right() {
     };
     assert!(matches!(&read[..], [plain, dated] if is_right(plain, &mac, false) && is_right(dated, &timed, true)));
     assert_eq!(read.last().and_then(|dated| dated.freshness.clone()), Some(freshness));
+}
+
+/// The PSK identities that clients are shown name the key that they should.
+#[test]
+fn the_psk_identities_shown_are_right() {
+    let page = text("docs/clients.md");
+    let json = r#"{"cnf":{"jwk":{"kty":"oct","kid":"key-7"}}}"#;
+    let cbor = [&[0xa1, 8, 0xa1, 1, 0xa2, 1, 4, 2, 0x45][..], b"key-7"].concat();
+    for identity in [json.as_bytes(), &cbor, b"key-7"] {
+        assert_eq!(PskIdentity::parse(identity), Ok(PskIdentity::KeyId("key-7".into())));
+    }
+    let hex: String = cbor.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(page.contains(json) && page.replace(' ', "").contains(&hex), "docs/clients.md lacks {hex}");
 }
 
 /// Links between the project's own pages lead somewhere.
