@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ace_profile::Timestamp;
+use ace_profile::jose::Jwk;
 use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
 
+use crate::broker::tls::KeyHolder;
 use crate::broker::{
     AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Message, Options, PskKey, Verdict,
     WillSet, clock, tls,
@@ -39,6 +41,8 @@ pub struct Plugin {
     pub(crate) held: Rc<RefCell<HeldTokens>>,
     /// The tokens among them that have come since we last looked.
     pub(crate) arrivals: Arrivals,
+    /// Which raw public keys clients may come with.
+    known_keys: Rc<KnownKeys>,
     /// What outlives a restart, if a folder is configured for it.
     pub(crate) state: Option<Rc<State>>,
     pub(crate) matchers: RefCell<Matchers>,
@@ -59,6 +63,7 @@ impl Plugin {
     fn new(broker: Broker, config_file: PathBuf, configuration: Configuration) -> Self {
         let held = HeldTokens::shared(&config_file);
         let arrivals = held.borrow_mut().watch();
+        let known_keys = Rc::new(KnownKeys { are_taken: Cell::new(false), held: Rc::clone(&held) });
         let replays = ReplayCache::new(window(&configuration), clock::now());
         let revocation_lists = revocation_lists(&configuration);
         Self {
@@ -70,6 +75,7 @@ impl Plugin {
             publishers: RefCell::default(),
             held,
             arrivals,
+            known_keys,
             state: None,
             matchers: RefCell::default(),
             challenges: RefCell::default(),
@@ -129,6 +135,14 @@ impl Handler for Plugin {
         let mut plugin = Self::new(broker, config_file, configuration);
         plugin.open_state()?;
         plugin.configure_authz_info();
+        let has_raw_keys = tls::ask_about_raw_keys(&(Rc::clone(&plugin.known_keys) as Rc<dyn KeyHolder>));
+        let wants_raw_keys = plugin.configuration().raw_public_keys;
+        plugin.known_keys.are_taken.set(wants_raw_keys);
+        if wants_raw_keys && !has_raw_keys {
+            plugin
+                .broker
+                .log(Level::Warning, "ace: raw_public_keys: the broker's OpenSSL has none, they come with 3.2");
+        }
         Ok(plugin)
     }
 
@@ -151,6 +165,7 @@ impl Handler for Plugin {
                 self.replays.borrow_mut().set_window(window(&configuration), clock::now());
                 self.remote.borrow_mut().replace_revocation_lists(revocation_lists(&configuration));
                 self.has_public_topics.set(!configuration.public.matcher.is_empty());
+                self.known_keys.are_taken.set(configuration.raw_public_keys);
                 *self.configuration.borrow_mut() = Rc::new(configuration);
                 self.configure_authz_info();
                 self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
@@ -204,6 +219,22 @@ impl Handler for Plugin {
 
     fn tick(&self) {
         self.on_tick(clock::now());
+    }
+}
+
+/// The raw public keys that clients may come with: those that a token is held for. With any other, the handshake fails.
+struct KnownKeys {
+    are_taken: Cell<bool>,
+    held: Rc<RefCell<HeldTokens>>,
+}
+
+impl KeyHolder for KnownKeys {
+    fn takes_raw_keys(&self) -> bool {
+        self.are_taken.get()
+    }
+
+    fn knows_key(&self, spki: &[u8]) -> bool {
+        Jwk::from_spki(spki).is_ok_and(|key| self.held.borrow().of_key(&key.thumbprint(), clock::now()).is_some())
     }
 }
 

@@ -75,6 +75,9 @@ pub(crate) enum Reason {
     /// A certificate, nothing else, and no token for it.
     #[error("the client brings nothing but a certificate, and no token is held for it")]
     CertificateWithoutToken,
+    /// A raw public key is no certificate: it stands for its token, and for nothing else.
+    #[error("the client has shown a raw public key, and brings no token and has none held for it")]
+    RawKeyWithoutToken,
     /// The broker has no id for the client.
     #[error("the client has no id")]
     NoClientId,
@@ -132,6 +135,7 @@ impl Reason {
             Self::PskKeyTooLong => "psk-key-too-long",
             Self::CertificateMismatch => "certificate-mismatch",
             Self::CertificateWithoutToken => "certificate-without-token",
+            Self::RawKeyWithoutToken => "raw-key-without-token",
             Self::NoClientId => "client-id-missing",
             Self::UserName => "user-name-unusable",
             Self::Revoked => "token-revoked",

@@ -145,7 +145,9 @@ fn the_full_example_shows_the_defaults() {
         assert_eq!(*state_dir, None);
         assert_eq!((*on_denied_publish, *on_denied_delivery), (OnDenied::Disconnect, OnDenied::Disconnect));
         assert_eq!(*other_clients, OtherClients::Refuse);
-        assert!(!configuration.allow_anonymous && configuration.public.matcher.is_empty());
+        assert!(
+            !configuration.allow_anonymous && !configuration.raw_public_keys && configuration.public.matcher.is_empty()
+        );
         assert_eq!(configuration.draft00, config::Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
         assert_eq!((&configuration.authz_info, configuration.held), (&None, HeldBounds::default()));
         let policy = configuration.validator.policy();

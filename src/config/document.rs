@@ -82,6 +82,7 @@ pub(super) struct Mqtt {
     pub(super) authz_info_topic: Option<Spanned<String>>,
     pub(super) authz_info_rate: Option<u32>,
     pub(super) authz_info_rate_total: Option<u32>,
+    pub(super) raw_public_keys: bool,
     pub(super) on_denied_publish: OnDenied,
     pub(super) on_denied_delivery: OnDenied,
     pub(super) other_clients: OtherClients,

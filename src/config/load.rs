@@ -89,6 +89,7 @@ impl Source<'_> {
             allow_anonymous: mqtt.allow_anonymous,
             authz_info,
             held,
+            raw_public_keys: mqtt.raw_public_keys,
             on_denied_publish: mqtt.on_denied_publish,
             on_denied_delivery: mqtt.on_denied_delivery,
             other_clients: mqtt.other_clients,
@@ -294,7 +295,7 @@ mod tests {
     #[test]
     fn the_smallest_file_has_the_documented_defaults() {
         let configuration = Folder::new().load(&format!("audience = \"broker\"\n{SERVER}")).unwrap();
-        assert!(!configuration.allow_anonymous);
+        assert!(!configuration.allow_anonymous && !configuration.raw_public_keys);
         assert_eq!(configuration.on_denied_publish, OnDenied::Disconnect);
         assert_eq!(configuration.on_denied_delivery, OnDenied::Disconnect);
         assert_eq!(configuration.other_clients, OtherClients::Refuse);
@@ -308,14 +309,14 @@ mod tests {
         let text = format!(
             "audience = [\"broker\", \"other\"]\nstate_dir = \".\"\n{SERVER}algorithms = [\"EdDSA\", \"ES256\"]\n\
              [mqtt]\npublic_publish = [\"hello/#\"]\npublic_subscribe = [\"news/+\"]\nallow_anonymous = true\n\
-             authz_info_topic = \"tokens/here\"\nauthz_info_rate = 0\nauthz_info_rate_total = 7\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
+             authz_info_topic = \"tokens/here\"\nauthz_info_rate = 0\nauthz_info_rate_total = 7\nraw_public_keys = true\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
              [tokens]\nheld_max = 9\nheld_bytes_max = 2000000\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
              draft00 = false\ndraft00_window = \"0\"\n"
         );
         let folder = Folder::new();
         let configuration = folder.load(&text).unwrap();
         assert!(configuration.state_dir.is_some_and(|folder| folder.is_dir()));
-        assert!(configuration.allow_anonymous);
+        assert!(configuration.allow_anonymous && configuration.raw_public_keys);
         assert_eq!(configuration.on_denied_publish, OnDenied::Drop);
         assert_eq!(configuration.on_denied_delivery, OnDenied::Drop);
         assert_eq!(configuration.other_clients, OtherClients::Defer);

@@ -36,6 +36,8 @@ pub struct Configuration {
     pub authz_info: Option<AuthzInfo>,
     /// How many tokens are held.
     pub held: HeldBounds,
+    /// Whether clients may come with raw public keys where the broker asks for certificates.
+    pub raw_public_keys: bool,
     /// What happens to a client that publishes what it may not, where MQTT cannot tell it.
     pub on_denied_publish: OnDenied,
     /// What happens to a subscriber that may not be given a message.

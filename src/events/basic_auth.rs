@@ -125,6 +125,9 @@ impl Plugin {
         if let Some(outcome) = self.by_tls(client) {
             return outcome;
         }
+        if self.has_raw_key(client) {
+            return Err(Reason::RawKeyWithoutToken.into());
+        }
         let Some((rights, what)) = anonymous_rights(&self.configuration()) else {
             let has_certificate = PeerCertificate::of_client(client).is_some();
             let refusal = if has_certificate { Reason::CertificateWithoutToken } else { Reason::Anonymous };
@@ -137,6 +140,9 @@ impl Plugin {
 
     /// A client that has nothing to do with ACE.
     fn other_client(&self, client: &Client<'_>, refusal: Reason) -> Result<Verdict, Refused> {
+        if self.has_raw_key(client) {
+            return Err(Reason::RawKeyWithoutToken.into());
+        }
         match self.configuration().other_clients {
             OtherClients::Refuse => Err(refusal.into()),
             OtherClients::Defer => {

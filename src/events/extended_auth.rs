@@ -19,6 +19,9 @@ use crate::session::Phase;
 impl Plugin {
     pub(crate) fn on_extended_auth_start(&self, event: &ExtendedAuth<'_>) -> Verdict {
         if event.method != Some(METHOD.as_bytes()) {
+            if self.has_raw_key(&event.client) {
+                return self.verdict(&event.client, Err(Reason::RawKeyWithoutToken.into()));
+            }
             // Another plugin's, or nobody's: then the broker answers 0x8C, Bad authentication method.
             return Verdict::Defer;
         }

@@ -1,4 +1,4 @@
-//! What TLS has proved about a client gives it the rights of a token that is held (RFC 9431 §2.2.3, rfc9431.md L2, L3).
+//! What TLS has proved about a client gives it the rights of a token that is held (RFC 9431 §2.2.3, rfc9431.md L2 to L4).
 //!
 //! Such a client brings nothing in CONNECT. Either the broker asks us about it all the same, by `BASIC_AUTH` without user name and
 //! password; or, on a listener with `use_identity_as_username` or `use_subject_as_username`, it lets the client in by itself, and
@@ -26,6 +26,8 @@ struct Proved {
     names: Box<[Box<str>]>,
     /// The pre-shared key.
     psk: Option<OfferedPsk>,
+    /// Whether it is a raw public key.
+    has_raw_key: bool,
     /// The connection, where it is known for certain.
     connection: Option<Connection>,
 }
@@ -33,7 +35,11 @@ struct Proved {
 impl Proved {
     /// For the log.
     const fn how(&self) -> &'static str {
-        if self.psk.is_some() { "TLS-PSK" } else { "client certificate" }
+        match (&self.psk, self.has_raw_key) {
+            (Some(_), _) => "TLS-PSK",
+            (None, true) => "raw public key",
+            (None, false) => "client certificate",
+        }
     }
 }
 
@@ -55,6 +61,13 @@ impl Plugin {
         let connection = proved.connection.or_else(|| self.connection_of(client));
         let entrance = Entrance { how, connection, rests_on: proved.names, keeps_user_name: false };
         Some(self.admit(client, &token, entrance))
+    }
+
+    /// Whether the client came with a raw public key, where others must show a certificate: it is let in by a token only. To refuse
+    /// it, what was read last is good enough.
+    pub(super) fn has_raw_key(&self, client: &Client<'_>) -> bool {
+        let connection = tls::proved_of_client(client).or_else(|| self.connection_of(client));
+        connection.is_some_and(|connection| connection.raw_public_key().is_some())
     }
 
     /// Whether the client has shown the certificate that its token is bound to (RFC 8705 §3).
@@ -189,13 +202,17 @@ fn proved_of(client: &Client<'_>) -> Option<Proved> {
     let connection = tls::proved_of_client(client);
     if let Some(psk) = connection.and_then(|connection| connection.proved_psk()) {
         let name = psk.token.binding()?;
-        return Some(Proved { names: [name.into()].into(), psk: Some(psk), connection });
+        return Some(Proved { names: [name.into()].into(), psk: Some(psk), has_raw_key: false, connection });
+    }
+    if let Some(spki) = connection.and_then(|connection| connection.raw_public_key()) {
+        let name = Jwk::from_spki(&spki).ok()?.thumbprint();
+        return Some(Proved { names: [name.into()].into(), psk: None, has_raw_key: true, connection });
     }
     let certificate = PeerCertificate::of_client(client)?;
     let thumbprint = certificate.der().map(|der| CertificateThumbprint::of(&der).name());
     let key = certificate.public_key_der().and_then(|der| Jwk::from_spki(&der).ok()).map(|key| key.thumbprint());
     let names = thumbprint.into_iter().chain(key).map(Into::into).collect();
-    Some(Proved { names, psk: None, connection: connection.or_else(|| certificate.connection()) })
+    Some(Proved { names, psk: None, has_raw_key: false, connection: connection.or_else(|| certificate.connection()) })
 }
 
 /// Whether the client has this user name from the broker, which has made it of what TLS has proved.

@@ -4,6 +4,7 @@ use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL};
 use thiserror::Error;
 
 use super::openssl::{TLS_1_2, TLS_1_3};
+use super::registry::KEY_BYTES_MAX;
 
 /// A TLS connection of a client. May be kept after the connection has gone: it is then known to be gone, even if another
 /// has its place in memory.
@@ -60,6 +61,15 @@ impl Connection {
             openssl.export(ssl, EXPORTER_LABEL).ok_or(ExporterError::Unavailable)
         })
         .unwrap_or(Err(ExporterError::Gone))
+    }
+
+    /// The raw public key that the client has proved in its handshake, if it came with one: a `SubjectPublicKeyInfo` in DER.
+    #[must_use]
+    pub fn raw_public_key(&self) -> Option<Vec<u8>> {
+        self.with(|openssl, ssl, _| {
+            let functions = openssl.raw_keys?;
+            if openssl.is_handshake_finished(ssl) { functions.peer_key_der(ssl, KEY_BYTES_MAX) } else { None }
+        })?
     }
 
     /// Sends an MQTT packet to the client ahead of whatever the broker sends next. `false` if it could not be sent, which

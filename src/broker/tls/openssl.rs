@@ -36,8 +36,10 @@ pub(super) const TLS_1_3: c_int = 0x0304;
 pub(super) const RECORD_HEADER: c_int = 0x100;
 /// `SSL3_RT_INNER_CONTENT_TYPE`: the same for the type inside an encrypted record of TLS 1.3.
 pub(super) const INNER_CONTENT_TYPE: c_int = 0x101;
-/// `SSL3_RT_HANDSHAKE`: the same for a whole handshake message.
+/// `SSL3_RT_HANDSHAKE`: the same for a whole handshake message,
 pub(super) const HANDSHAKE: c_int = 22;
+/// and as the type of a record.
+pub(super) const HANDSHAKE_RECORD: c_uchar = 22;
 /// `SSL3_MT_CLIENT_HELLO`
 pub(super) const CLIENT_HELLO: c_uchar = 1;
 /// `SSL3_MT_SERVER_HELLO`
@@ -79,6 +81,8 @@ pub(super) struct OpenSsl {
     get_fd: unsafe extern "C" fn(*const Ssl) -> c_int,
     peer_certificate: unsafe extern "C" fn(*const Ssl) -> *mut c_void,
     pub(super) certificates: CertificateFunctions,
+    /// Since OpenSSL 3.2.
+    pub(super) raw_keys: Option<RawKeyFunctions>,
     clear_errors: unsafe extern "C" fn(),
 }
 
@@ -104,6 +108,7 @@ impl OpenSsl {
                 // The second is its name before OpenSSL 3.
                 peer_certificate: lookup(c"SSL_get1_peer_certificate").or(lookup(c"SSL_get_peer_certificate"))?,
                 certificates: CertificateFunctions::look_up()?,
+                raw_keys: RawKeyFunctions::look_up(),
                 clear_errors: lookup(c"ERR_clear_error")?,
             })
         }
@@ -332,4 +337,97 @@ fn der(encode: ToDer, what: NonNull<c_void>, most: usize) -> Option<Vec<u8>> {
     // SAFETY: as above, and the buffer has as much room as was asked for.
     let written = unsafe { encode(what.as_ptr(), &raw mut end) };
     (usize::try_from(written) == Ok(length)).then_some(bytes)
+}
+
+/// `SSL_VERIFY_PEER`
+const VERIFY_PEER: c_int = 1;
+/// `TLSEXT_cert_type_rpk` and `TLSEXT_cert_type_x509` (RFC 7250): raw public keys first, since a client that offers them means them.
+const KEY_TYPES: [c_uchar; 2] = [2, 0];
+
+/// `SSL_verify_cb`
+pub(super) type VerifyCallback = unsafe extern "C" fn(c_int, *mut c_void) -> c_int;
+
+/// OpenSSL's functions for raw public keys (RFC 7250).
+#[derive(Clone, Copy)]
+pub(super) struct RawKeyFunctions {
+    is_server: unsafe extern "C" fn(*const Ssl) -> c_int,
+    verify_mode: unsafe extern "C" fn(*const Ssl) -> c_int,
+    set_verify: unsafe extern "C" fn(*mut Ssl, c_int, Option<VerifyCallback>),
+    set_client_types: unsafe extern "C" fn(*mut Ssl, *const c_uchar, usize) -> c_int,
+    peer_key: unsafe extern "C" fn(*const Ssl) -> *mut c_void,
+    key_to_der: ToDer,
+    key_being_verified: unsafe extern "C" fn(*mut c_void) -> *mut c_void,
+    connection_index: unsafe extern "C" fn() -> c_int,
+    connection_being_verified: unsafe extern "C" fn(*const c_void, c_int) -> *mut c_void,
+    context: unsafe extern "C" fn(*const Ssl) -> *mut SslContext,
+    context_verify_callback: unsafe extern "C" fn(*const SslContext) -> Option<VerifyCallback>,
+}
+
+// The methods below take connections and verifications that are alive.
+impl RawKeyFunctions {
+    fn look_up() -> Option<Self> {
+        // SAFETY: each field's type is that of the function in OpenSSL's manual.
+        unsafe {
+            Some(Self {
+                is_server: lookup(c"SSL_is_server")?,
+                verify_mode: lookup(c"SSL_get_verify_mode")?,
+                set_verify: lookup(c"SSL_set_verify")?,
+                set_client_types: lookup(c"SSL_set1_client_cert_type")?,
+                peer_key: lookup(c"SSL_get0_peer_rpk")?,
+                key_to_der: lookup(c"i2d_PUBKEY")?,
+                key_being_verified: lookup(c"X509_STORE_CTX_get0_rpk")?,
+                connection_index: lookup(c"SSL_get_ex_data_X509_STORE_CTX_idx")?,
+                connection_being_verified: lookup(c"X509_STORE_CTX_get_ex_data")?,
+                context: lookup(c"SSL_get_SSL_CTX")?,
+                context_verify_callback: lookup(c"SSL_CTX_get_verify_callback")?,
+            })
+        }
+    }
+
+    /// Has a connection whose client must show a certificate take raw public keys, too, and `callback` judge both.
+    pub(super) fn allow(&self, ssl: *mut Ssl, callback: VerifyCallback) {
+        // SAFETY: the connection is alive; the list has as many bytes as the length says and is copied; the callback stays in
+        // memory.
+        unsafe {
+            let mode = (self.verify_mode)(ssl);
+            let asks_clients = (self.is_server)(ssl) == 1 && mode & VERIFY_PEER != 0;
+            if asks_clients && (self.set_client_types)(ssl, KEY_TYPES.as_ptr(), KEY_TYPES.len()) == 1 {
+                (self.set_verify)(ssl, mode, Some(callback));
+            }
+        }
+    }
+
+    /// The raw public key that the client has proved in its handshake, in DER.
+    pub(super) fn peer_key_der(&self, ssl: *mut Ssl, most: usize) -> Option<Vec<u8>> {
+        // SAFETY: the connection is alive; the key is a part of its session.
+        der(self.key_to_der, NonNull::new(unsafe { (self.peer_key)(ssl) })?, most)
+    }
+
+    /// Whether a raw public key is being verified, and no certificate.
+    pub(super) fn verifies_key(&self, verification: *mut c_void) -> bool {
+        // SAFETY: the verification is alive.
+        unsafe { !(self.key_being_verified)(verification).is_null() }
+    }
+
+    /// The raw public key that is being verified, in DER.
+    pub(super) fn key_being_verified_der(&self, verification: *mut c_void, most: usize) -> Option<Vec<u8>> {
+        // SAFETY: the verification is alive, and has the key.
+        der(self.key_to_der, NonNull::new(unsafe { (self.key_being_verified)(verification) })?, most)
+    }
+
+    /// What the broker would say to a certificate.
+    pub(super) fn broker_says(&self, verdict: c_int, verification: *mut c_void) -> c_int {
+        // SAFETY: the verification is alive, and belongs to a connection, which has a context. The callback is the broker's for
+        // just this.
+        unsafe {
+            let ssl = (self.connection_being_verified)(verification, (self.connection_index)()).cast::<Ssl>();
+            if ssl.is_null() {
+                return 0;
+            }
+            match (self.context_verify_callback)((self.context)(ssl)) {
+                Some(callback) => callback(verdict, verification),
+                None => verdict,
+            }
+        }
+    }
 }

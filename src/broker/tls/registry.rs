@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr::NonNull;
+use std::rc::{Rc, Weak};
 
 use super::super::client::{Client, ClientKey};
+use super::super::panic::contained;
 use super::connection::Connection;
 use super::hello;
 use super::openssl::{self, CertificateFunctions, OpenSsl, Ssl, Watched};
@@ -13,6 +15,8 @@ use super::psk::Handshake;
 
 /// How many indices of extra data are searched for the client's address: the broker and its libraries take few.
 const INDICES_SEARCHED: c_int = 16;
+/// The longest public key that is looked at, in bytes.
+pub(super) const KEY_BYTES_MAX: usize = 16 * 1024;
 
 /// One connection of the process.
 pub(super) struct Entry {
@@ -24,6 +28,8 @@ pub(super) struct Entry {
     pub(super) exported: bool,
     /// What its handshake says of pre-shared keys.
     pub(super) handshake: Handshake,
+    /// Whether its handshake has begun.
+    has_begun: bool,
 }
 
 struct Registry {
@@ -37,6 +43,8 @@ struct Registry {
     connections: HashMap<usize, Entry>,
     /// The connections that were found to belong to a client. Before it is believed, each is looked at again.
     by_client: HashMap<ClientKey, usize>,
+    /// Who says which raw public keys are known: each plugin for itself.
+    key_holders: Vec<Weak<dyn KeyHolder>>,
     next_generation: u64,
 }
 
@@ -65,6 +73,7 @@ pub fn install() -> bool {
             users: 1,
             connections: HashMap::new(),
             by_client: HashMap::new(),
+            key_holders: Vec::new(),
             next_generation: 1,
         });
         true
@@ -151,12 +160,52 @@ impl Registry {
         Some(Connection::new(address, entry.generation))
     }
 
+    /// Prepares a connection whose first record has come and is still to be looked at.
+    ///
+    /// Raw public keys are allowed only where the connection will be known for certain to be its client's: a client without
+    /// certificate must not pass for one that has shown one.
+    fn begin_handshake(&mut self, ssl: *mut Ssl) {
+        let Some(functions) = self.openssl.raw_keys else { return };
+        let Some(entry) = self.connections.get_mut(&ssl.addr()) else { return };
+        if std::mem::replace(&mut entry.has_begun, true) {
+            return;
+        }
+        let are_taken = self.key_holders.iter().filter_map(Weak::upgrade).any(|holder| holder.takes_raw_keys());
+        let has_client = || {
+            (0..INDICES_SEARCHED)
+                .filter(|index| *index != self.index)
+                .any(|index| !self.openssl.extra_data(ssl, index).is_null())
+        };
+        if are_taken && has_client() {
+            functions.allow(ssl, on_verify);
+        }
+    }
+
     fn forget(&mut self, address: usize) {
         let Some(client) = self.connections.remove(&address).and_then(|entry| entry.bound) else { return };
         if self.by_client.get(&client) == Some(&address) {
             self.by_client.remove(&client);
         }
     }
+}
+
+/// Who knows the raw public keys that clients may come with.
+pub trait KeyHolder {
+    /// Whether clients may come with raw public keys at all.
+    fn takes_raw_keys(&self) -> bool;
+
+    /// Whether a client may come with this one: a `SubjectPublicKeyInfo` in DER.
+    fn knows_key(&self, spki: &[u8]) -> bool;
+}
+
+/// Has a holder asked about raw public keys for as long as it is there. `false` if the broker's OpenSSL does not have them.
+pub fn ask_about_raw_keys(holder: &Rc<dyn KeyHolder>) -> bool {
+    with(|registry| {
+        registry.key_holders.retain(|known| known.strong_count() > 0);
+        registry.key_holders.push(Rc::downgrade(holder));
+        registry.openssl.raw_keys.is_some()
+    })
+    .unwrap_or(false)
 }
 
 /// Nothing has been read since: what comes now is not about a packet.
@@ -200,7 +249,8 @@ unsafe extern "C" fn on_made(ssl: *mut c_void, _: *mut c_void, _: *mut c_void, _
     with(|registry| {
         let generation = registry.next_generation;
         registry.next_generation += 1;
-        let entry = Entry { generation, bound: None, exported: false, handshake: Handshake::default() };
+        let entry =
+            Entry { generation, bound: None, exported: false, handshake: Handshake::default(), has_begun: false };
         registry.connections.insert(ssl.addr(), entry);
     });
 }
@@ -233,6 +283,9 @@ unsafe extern "C" fn on_record(
     }
     // SAFETY: OpenSSL hands in `length` bytes, at least one. The first byte of a record's header is its type.
     let record_type = unsafe { *bytes.cast::<u8>() };
+    if record_type == openssl::HANDSHAKE_RECORD {
+        with(|registry| registry.begin_handshake(ssl));
+    }
     let _ = LAST_READ.try_with(|last| last.set((ssl.addr(), record_type == openssl::APPLICATION_DATA)));
 }
 
@@ -253,4 +306,20 @@ fn on_handshake_message(written: bool, message: &[u8], ssl: *mut Ssl) {
 
 fn with_handshake(ssl: *mut Ssl, body: impl FnOnce(&mut Handshake)) {
     with(|registry| registry.connections.get_mut(&ssl.addr()).map(|entry| body(&mut entry.handshake)));
+}
+
+/// Judges the certificate of a client, as the broker does, or its raw public key.
+unsafe extern "C" fn on_verify(verdict: c_int, verification: *mut c_void) -> c_int {
+    contained(None, 0, || {
+        let known = with(|registry| {
+            let functions = registry.openssl.raw_keys?;
+            Some((functions, registry.key_holders.iter().filter_map(Weak::upgrade).collect::<Vec<_>>()))
+        });
+        let Some((functions, holders)) = known.flatten() else { return 0 };
+        if !functions.verifies_key(verification) {
+            return functions.broker_says(verdict, verification);
+        }
+        let Some(key) = functions.key_being_verified_der(verification, KEY_BYTES_MAX) else { return 0 };
+        c_int::from(holders.iter().any(|holder| holder.takes_raw_keys() && holder.knows_key(&key)))
+    })
 }
