@@ -27,6 +27,8 @@ cases! {
     Accept "L3" l3_a_resumed_session_is_still_the_clients;
     Accept "L3" l3_a_newer_token_counts_at_once;
     Accept "L3" l3_a_will_is_sent_though_the_client_never_did_anything;
+    Accept "L3" l3_queued_messages_reach_a_client_that_comes_back;
+    Accept "L3" l3_sessions_survive_a_reload;
     Accept "L3" l3_other_clients_have_their_passwords;
     Accept "L3" l3_a_token_shown_on_one_listener_serves_on_another;
     Refuse "L3" l3_listeners_of_different_configurations_share_no_tokens;
@@ -216,6 +218,59 @@ fn l3_a_will_is_sent_though_the_client_never_did_anything(ctx: &Ctx) {
     holder.enter(&broker, BY_TOKEN, "last").round_trip("dev/last");
     assert_eq!(witness.message().topic, "dev/last");
     assert!(witness.messages_so_far().is_empty());
+}
+
+/// What the broker asks about first is then not what the client does, but what is delivered to it.
+fn l3_queued_messages_reach_a_client_that_comes_back(ctx: &Ctx) {
+    let broker = setup().start(ctx);
+    let holder = Holder::new(Key::ed25519());
+    let device = holder.device(&broker, "sensor", |claims| claims);
+    let narrower = holder.device(&broker, "sensor", |claims| claims.scope(&[("dev/a", &["sub"])]));
+    let mut publisher = broker.device("publisher").enter(&broker, Way::Challenge);
+    for listener in ALL {
+        let id = format!("tls-{listener}");
+        let connect = Connect { clean_start: false, session_expiry: Some(300), ..Connect::new(Protocol::V5, &id) };
+        holder.show(&broker, &device);
+        let mut client = holder.attempt(&broker, listener, &connect).accepted();
+        assert_eq!(client.subscribe_at(1, &["dev/a", "dev/b"]), [1, 1]);
+        client.send(&DISCONNECT);
+        client.expect_close();
+        for topic in ["dev/b", "dev/a"] {
+            assert!(may_publish(&mut publisher, topic));
+        }
+        let mut client = holder.attempt(&broker, listener, &connect).accepted();
+        assert_eq!([client.message().topic, client.message().topic], ["dev/b", "dev/a"]);
+        client.send(&DISCONNECT);
+        client.expect_close();
+        // By what the client may do when it comes back, not when it left.
+        for topic in ["dev/b", "dev/a"] {
+            assert!(may_publish(&mut publisher, topic));
+        }
+        holder.show(&broker, &narrower);
+        let mut client = holder.attempt(&broker, listener, &connect).accepted();
+        let topics: Vec<_> = client.messages_so_far().into_iter().map(|message| message.topic).collect();
+        assert!(!topics.iter().any(|topic| topic == "dev/b"), "{topics:?}");
+    }
+}
+
+/// The broker asks about each client again, or makes its user name of the certificate again.
+fn l3_sessions_survive_a_reload(ctx: &Ctx) {
+    let setup = setup();
+    let mut broker = setup.clone().start(ctx);
+    let holder = Holder::new(Key::ed25519());
+    holder.show(&broker, &holder.device(&broker, "sensor", |claims| claims));
+    let mut clients = ALL.map(|listener| holder.enter(&broker, listener, &format!("tls-{listener}")));
+    let device = broker.device_scoped("brought", &[("more/#", &["pub", "sub"])]);
+    let mut brought = device.attempt_over(holder.open(&broker, BY_NAME), Way::Challenge).accepted();
+    for _ in 0..2 {
+        for client in &mut clients {
+            client.round_trip("dev/tls");
+            assert!(!may_publish(client, "more/x"));
+        }
+        brought.round_trip("more/x");
+        assert!(!may_publish(&mut brought, "dev/tls"));
+        broker.reload(&setup);
+    }
 }
 
 /// With `per_listener_settings` each listener has a plugin of its own.

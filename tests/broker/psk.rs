@@ -14,7 +14,9 @@ use crate::support::jwe::{self, Management};
 use crate::support::packet::binary;
 use crate::support::psk::Psk;
 use crate::support::setup::CERTIFICATE;
-use crate::support::{Attempt, Authority, Broker, Claims, Connect, Ctx, Device, Key, Protocol, Reply, Setup, Way, now};
+use crate::support::{
+    Attempt, Authority, Broker, Claims, Connect, Ctx, Device, Key, Protocol, Reply, Setup, Way, now, tls,
+};
 
 cases! {
     Accept "L2" l2_each_form_of_identity_names_the_token;
@@ -22,6 +24,8 @@ cases! {
     Accept "L2" l2_with_the_identity_as_user_name;
     Accept "L2" l2_keys_of_any_bytes_are_taken;
     Accept "L2" l2_other_clients_have_their_passwords;
+    Accept "L2" l2_identities_of_the_brokers_own_file_are_left_to_it;
+    Accept "L2" l2_sessions_survive_a_reload;
     Accept "L5" l5_a_token_in_connect_replaces_what_the_psk_gave;
     Accept "L2" l2_a_newer_token_counts_at_once;
     Refuse "L2" l2_an_identity_that_names_no_token_is_refused;
@@ -356,6 +360,47 @@ fn l2_other_clients_have_their_passwords(ctx: &Ctx) {
     assert!(matches!(&attempt.reply, Reply::Connack(connack) if connack.reason() != 0), "{:02x?}", attempt.reply);
     // An identity that nobody else knows either.
     bench.assert_fails(&psk("key-8", &device));
+}
+
+/// Mosquitto before 2.1 asks its file first, and no plugin about an identity that is not in it.
+fn l2_identities_of_the_brokers_own_file_are_left_to_it(ctx: &Ctx) {
+    let own = Key::oct(16);
+    let hex: String = own.secret().iter().map(|byte| format!("{byte:02x}")).collect();
+    let bench = bench(ctx, |setup| {
+        setup
+            .mqtt(r#"other_clients = "defer""#)
+            .file("psks", &format!("alice:{hex}\n"))
+            .file("acl", "user alice\ntopic readwrite home/#\n")
+            .conf("psk_file {dir}/psks")
+            .conf("acl_file {dir}/acl")
+    });
+    let mut alice = bench.enter(&Psk::new(b"alice", own.secret()), PSK_BY_NAME, "alice");
+    alice.round_trip("home/kitchen");
+    assert!(!may_publish(&mut alice, "dev/psk"));
+    // With such a file there is no TLS 1.3.
+    let device = bench.device("sensor", Key::oct(32).named("key-7"), |claims| claims);
+    device.attempt_over(bench.broker.open_with(tls::tls12()), Way::Challenge).accepted().ping();
+    if ctx.version.number.starts_with("2.0") {
+        bench.assert_fails(&psk("key-7", &device));
+    } else {
+        bench.enter(&psk("key-7", &device), PSK, "sensor").round_trip("dev/psk");
+        bench.assert_fails(&psk("key-8", &device));
+    }
+}
+
+fn l2_sessions_survive_a_reload(ctx: &Ctx) {
+    let mut bench = bench(ctx, |setup| setup);
+    let device = bench.known("sensor", Key::oct(32).named("key-7"));
+    let mut clients =
+        [(PSK, "one"), (PSK_BY_NAME, "other")].map(|(listener, id)| bench.enter(&psk("key-7", &device), listener, id));
+    let setup = bench.broker.setup().clone();
+    for _ in 0..2 {
+        for client in &mut clients {
+            client.round_trip("dev/psk");
+            assert!(!may_publish(client, "other"));
+        }
+        bench.broker.reload(&setup);
+    }
 }
 
 /// On a listener for pre-shared keys, where the name comes from TLS or does not.
