@@ -18,7 +18,9 @@ use crate::support::client::Client;
 use crate::support::packet::{DISCONNECT, Will, binary, kind};
 use crate::support::pki::pki;
 use crate::support::setup::MUTUAL;
-use crate::support::{Attempt, Broker, Claims, Connect, Ctx, Device, Key, Protocol, Setup, Way, encode, now, tls};
+use crate::support::{
+    Attempt, Broker, Claims, Connect, Ctx, Device, Key, Protocol, Reply, Setup, Way, encode, now, tls,
+};
 
 cases! {
     Accept "L3" l3_the_certificates_key_is_the_tokens;
@@ -29,6 +31,7 @@ cases! {
     Accept "L3" l3_a_will_is_sent_though_the_client_never_did_anything;
     Accept "L3" l3_queued_messages_reach_a_client_that_comes_back;
     Accept "L3" l3_sessions_survive_a_reload;
+    Accept "L3" l3_over_websockets_too;
     Accept "L3" l3_other_clients_have_their_passwords;
     Accept "L3" l3_a_token_shown_on_one_listener_serves_on_another;
     Refuse "L3" l3_listeners_of_different_configurations_share_no_tokens;
@@ -271,6 +274,21 @@ fn l3_sessions_survive_a_reload(ctx: &Ctx) {
         assert!(!may_publish(&mut brought, "dev/tls"));
         broker.reload(&setup);
     }
+}
+
+fn l3_over_websockets_too(ctx: &Ctx) {
+    let settings = [&["protocol websockets"][..], &MUTUAL].concat();
+    let broker = setup().listener(&settings).start(ctx);
+    let holder = Holder::new(Key::ed25519());
+    broker.device_with("sensor", holder.key.clone()).enter(&broker, Way::Challenge).ping();
+    let open = |holder: &Holder| Client::websocket(broker.port(ALL.len()), holder.config(&TLS13));
+    let connect = Connect::new(Protocol::V5, "socket");
+    let mut client = Attempt::make(open(&holder), &connect).accepted();
+    client.round_trip("dev/tls");
+    assert!(!may_publish(&mut client, "other"));
+    let stranger = Attempt::make(open(&Holder::new(Key::ed25519())), &connect);
+    assert!(matches!(&stranger.reply, Reply::Connack(connack) if connack.reason() == 0x87), "{:02x?}", stranger.reply);
+    broker.expect_refusal("socket", "certificate-without-token");
 }
 
 /// With `per_listener_settings` each listener has a plugin of its own.
