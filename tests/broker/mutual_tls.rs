@@ -453,7 +453,7 @@ fn l3_the_session_ends_with_the_token(ctx: &Ctx) {
     let broker = setup().tokens("leeway = \"0s\"").start(ctx);
     for (listener, id) in ALL.into_iter().zip(["one", "two", "three"]) {
         let holder = Holder::new(Key::ed25519());
-        holder.show(&broker, &holder.device(&broker, id, |claims| claims.expires_in(3)));
+        holder.show(&broker, &holder.device(&broker, id, |claims| claims.expires_in(5)));
         let mut client = holder.enter(&broker, listener, id);
         client.round_trip("dev/tls");
         client.expect_not_authorized();
@@ -466,8 +466,8 @@ fn l3_the_session_ends_with_the_token(ctx: &Ctx) {
 fn l3_a_client_that_comes_back_is_judged_anew(ctx: &Ctx) {
     let broker = setup().tokens("leeway = \"0s\"").start(ctx);
     let holder = Holder::new(Key::ed25519());
-    let device = holder.device(&broker, "sensor", |claims| claims.expires_in(4));
-    let end = now() + Duration::from_secs(4);
+    let device = holder.device(&broker, "sensor", |claims| claims.expires_in(6));
+    let end = now() + Duration::from_secs(6);
     holder.show(&broker, &device);
     let mut gone = 0;
     for allowed in [true, false] {

@@ -431,7 +431,7 @@ fn l5_a_token_in_connect_replaces_what_the_psk_gave(ctx: &Ctx) {
 fn l2_the_session_ends_with_the_token(ctx: &Ctx) {
     let bench = bench(ctx, |setup| setup.tokens("leeway = \"0s\""));
     for (listener, id) in [(PSK, "one"), (PSK_BY_NAME, "other")] {
-        let device = bench.device("sensor", Key::oct(32).named("key-7"), |claims| claims.expires_in(4));
+        let device = bench.device("sensor", Key::oct(32).named("key-7"), |claims| claims.expires_in(6));
         bench.show(&device);
         let mut client = bench.enter(&psk("key-7", &device), listener, id);
         client.round_trip("dev/psk");
