@@ -1,26 +1,36 @@
-//! The authorization server's state: its configuration, and the opaque tokens that it has given out.
+//! The authorization server's state: its configuration, and what it remembers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clock;
 use crate::config::Config;
-use crate::reference::References;
+use crate::ledger::{Ledger, StateError};
 
 /// What all requests share.
 pub(crate) struct Authority {
     /// Clients, audiences, keys: fixed while the server runs.
     pub(crate) config: Config,
-    references: Mutex<References>,
+    ledger: Mutex<Ledger>,
 }
 
 impl Authority {
-    /// A server without opaque tokens yet.
-    pub(crate) fn new(config: Config) -> Self {
-        Self { config, references: Mutex::new(References::default()) }
+    /// A server that goes on from its state file, or without one from nothing.
+    pub(crate) fn new(config: Config) -> Result<Self, StateError> {
+        let requesters = config.requesters();
+        let ledger = match &config.state_file {
+            Some(path) => {
+                let clients = config.clients.keys().map(String::as_str).collect();
+                Ledger::open(path, requesters, &clients, clock::now())?
+            }
+            None => Ledger::in_memory(requesters),
+        };
+        Ok(Self { config, ledger: Mutex::new(ledger) })
     }
 
-    /// The opaque tokens. Held for lookups only, never while waiting. A panic elsewhere cannot leave them half
-    /// changed in a way that would let a token live longer, so a poisoned lock is used all the same.
-    pub(crate) fn references(&self) -> MutexGuard<'_, References> {
-        self.references.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the server remembers. To be taken for changes where blocking is allowed: they are written to the disk. A
+    /// panic elsewhere cannot leave it half changed in a way that would let a token live longer, so a poisoned lock is
+    /// used all the same.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

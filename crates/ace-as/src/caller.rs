@@ -19,6 +19,8 @@ pub(crate) enum Caller<'a> {
     Client(&'a Client),
     /// A `[[resource_server]]`.
     ResourceServer(&'a ResourceServer),
+    /// An `[[administrator]]`.
+    Administrator,
 }
 
 /// What a caller says about itself. Not shown by `Debug`: there is none.
@@ -55,15 +57,23 @@ impl Credentials {
         Ok(credentials)
     }
 
+    /// Takes the credentials of a request without body: HTTP Basic.
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, OAuthError> {
+        Self::from_request(headers, &Parameters::none())
+    }
+
     /// Finds whose credentials these are. An unknown id takes as long as a wrong secret and gets the same answer.
     pub(crate) fn authenticate<'a>(&self, config: &'a Config) -> Result<Caller<'a>, OAuthError> {
         let client = config.clients.get(&self.id);
         let server = config.resource_servers.get(&self.id);
+        let administrator = config.administrators.get(&self.id);
         let nobody = SecretDigest::of_nobody();
-        let digest = client.map(|client| &client.secret).or(server.map(|server| &server.secret)).unwrap_or(&nobody);
-        match (digest.verify(self.secret.as_bytes()), client, server) {
-            (true, Some(client), _) => Ok(Caller::Client(client)),
-            (true, None, Some(server)) => Ok(Caller::ResourceServer(server)),
+        let digest = client.map(|client| &client.secret).or(server.map(|server| &server.secret)).or(administrator);
+        // No id is there twice: the reader of the configuration sees to it.
+        match (digest.unwrap_or(&nobody).verify(self.secret.as_bytes()), client, server, administrator) {
+            (true, Some(client), _, _) => Ok(Caller::Client(client)),
+            (true, None, Some(server), _) => Ok(Caller::ResourceServer(server)),
+            (true, None, None, Some(_)) => Ok(Caller::Administrator),
             _ => Err(OAuthError::new(Code::InvalidClient, "unknown client or wrong secret")),
         }
     }

@@ -17,6 +17,10 @@ Examples:
     curl --cacert trial/ca-cert.pem --user \"sensor:$(cat trial/sensor.secret)\" \\
          --data grant_type=client_credentials https://localhost:8443/token
 
+  End all tokens of a client, here again with curl:
+    curl --cacert trial/ca-cert.pem --user \"administrator:$(cat trial/administrator.secret)\" \\
+         --data all_of_client=sensor https://localhost:8443/revoke
+
   See whether a configuration is good, without starting anything:
     ace-as check --config trial/as.toml";
 
@@ -33,10 +37,24 @@ Examples:
   A broker on another machine, and tokens that live for five minutes:
     ace-as init trial --host broker.lan --host 192.168.1.20 --token-lifetime 5m";
 
+const NEW_KEY_EXAMPLES: &str = "\
+Changing the key, so that no token fails:
+  1. ace-as new-key trial/signing-key-2.jwk > trial/signing-key-2.public.jwk
+  2. In as.toml, add it and restart ace-as:
+       [[published_key]]
+       file = \"signing-key-2.jwk\"
+  3. Give the public key to every broker that does not read /jwks.json by itself.
+  4. In as.toml, let the two change places and restart ace-as once more. By the time that \"until\"
+     says, all tokens of the old key must have expired:
+       signing_key = \"signing-key-2.jwk\"
+       [[published_key]]
+       file = \"signing-key.jwk\"
+       until = 2030-01-31T12:00:00Z";
+
 /// A small OAuth 2.0 / ACE authorization server for MQTT
 ///
 /// It gives access tokens bound to a key (RFC 9431, RFC 9200) to clients that it knows, with the scope that its
-/// configuration allows them, over HTTPS: POST /token, POST /introspect, GET /jwks.json.
+/// configuration allows them, over HTTPS: POST /token, POST /introspect, POST /revoke, GET /revoke/trl, GET /jwks.json.
 #[derive(Debug, Parser)]
 #[command(name = "ace-as", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -52,6 +70,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Read a configuration and every file it names, and say what is wrong with it
     Check(CheckArgs),
+    /// Make a key that signs tokens, for a change of keys
+    NewKey(NewKeyArgs),
     /// Print the main man page, or write those of all commands into a folder
     #[command(hide = true)]
     Man {
@@ -122,6 +142,17 @@ pub(crate) struct CheckArgs {
     /// The configuration file
     #[arg(short, long, value_name = "FILE", default_value = "as.toml")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = NEW_KEY_EXAMPLES)]
+pub(crate) struct NewKeyArgs {
+    /// The file to put the key into, readable for its owner only; must not be there yet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What it signs with: EdDSA or ES256
+    #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA")]
+    pub(crate) signing: SigningAlgorithm,
 }
 
 #[cfg(test)]

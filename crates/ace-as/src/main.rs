@@ -14,13 +14,14 @@ use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
 
-use cli::{Cli, Command, InitArgs, ServeArgs};
+use cli::{Cli, Command, InitArgs, NewKeyArgs, ServeArgs};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Init(args) => run_init(args),
         Command::Serve(args) => serve(&args),
         Command::Check(args) => check(&args.config),
+        Command::NewKey(args) => new_key(&args),
         Command::Man { folder } => man(folder.as_deref()),
         Command::Completions { shell } => completions(shell),
     };
@@ -109,8 +110,7 @@ fn serve(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
         let _context = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
-    let server =
-        Server::start(config, listen, log.clone()).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let server = Server::start(config, listen, log.clone())?;
     let name = runtime.block_on(async {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -129,7 +129,16 @@ fn check(path: &Path) -> Result<(), Box<dyn Error>> {
         writeln!(out, "warning: {warning}")?;
     }
     writeln!(out, "{}: good: {}", path.display(), config.summary())?;
+    if let Some(state) = config.state_summary()? {
+        writeln!(out, "{state}")?;
+    }
     print(&out)?;
+    Ok(())
+}
+
+fn new_key(args: &NewKeyArgs) -> Result<(), Box<dyn Error>> {
+    let public = init::new_key(&args.file, args.signing)?;
+    print(format!("{public}\n").as_bytes())?;
     Ok(())
 }
 

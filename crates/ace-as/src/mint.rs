@@ -57,7 +57,7 @@ fn encrypted(audience: &Audience, key: &Jwk) -> Result<String, OAuthError> {
 
 /// The claims of a token that [`jwt`] made and that has not expired.
 pub(crate) fn claims_of_jwt(config: &Config, token: &str, now: u64) -> Option<Value> {
-    let claims: Value = serde_json::from_slice(&config.signing_key.verify(token)?).ok()?;
+    let claims: Value = serde_json::from_slice(&config.verify(token, now)?).ok()?;
     let issuer_is_ours = claims.get("iss").and_then(Value::as_str) == Some(&config.issuer);
     let alive = claims.get("exp").and_then(Value::as_u64).is_some_and(|exp| exp > now);
     (issuer_is_ours && alive).then_some(claims)

@@ -71,6 +71,11 @@ impl Parameters {
         Ok(Self { encoding, values })
     }
 
+    /// Those of a request without body.
+    pub(crate) fn none() -> Self {
+        Self { encoding: Encoding::Form, values: BTreeMap::new() }
+    }
+
     /// How the request is written.
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding

@@ -58,6 +58,8 @@ pub(crate) struct ResourceServer {
     pub(crate) secret: SecretDigest,
     /// The audiences whose tokens it may ask about.
     pub(crate) audiences: BTreeSet<String>,
+    /// Whether it may revoke tokens for these audiences.
+    pub(crate) may_revoke: bool,
 }
 
 /// A client of the token endpoint.

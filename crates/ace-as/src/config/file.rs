@@ -16,6 +16,9 @@ pub(super) struct File {
     pub(super) listen: Spanned<String>,
     pub(super) token_lifetime: Option<Spanned<String>>,
     pub(super) signing_key: Spanned<String>,
+    pub(super) state_file: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) published_key: Vec<PublishedKey>,
     pub(super) tls: Tls,
     #[serde(default)]
     pub(super) audience: Vec<Audience>,
@@ -23,6 +26,8 @@ pub(super) struct File {
     pub(super) resource_server: Vec<ResourceServer>,
     #[serde(default)]
     pub(super) client: Vec<Client>,
+    #[serde(default)]
+    pub(super) administrator: Vec<Administrator>,
 }
 
 /// `[tls]`: what the server shows to its clients.
@@ -31,6 +36,14 @@ pub(super) struct File {
 pub(super) struct Tls {
     pub(super) certificate: Spanned<String>,
     pub(super) key: Spanned<String>,
+}
+
+/// `[[published_key]]`: a key that has signed tokens or will.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PublishedKey {
+    pub(super) file: Spanned<String>,
+    pub(super) until: Option<Spanned<toml::value::Datetime>>,
 }
 
 /// `[[audience]]`: a broker, or several that share a name.
@@ -46,7 +59,7 @@ pub(super) struct Audience {
     pub(super) token_lifetime: Option<Spanned<String>>,
 }
 
-/// `[[resource_server]]`: who may introspect tokens.
+/// `[[resource_server]]`: who may introspect tokens, see which of them were revoked, and perhaps revoke some.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResourceServer {
@@ -55,6 +68,8 @@ pub(super) struct ResourceServer {
     pub(super) secret_file: Option<Spanned<String>>,
     pub(super) secret_sha256: Option<Spanned<SecretText>>,
     pub(super) audiences: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) may_revoke: bool,
 }
 
 /// `[[client]]`: who may have tokens, for what.
@@ -73,6 +88,16 @@ pub(super) struct Client {
     pub(super) subject: Option<Spanned<String>>,
     pub(super) token_format: Option<Spanned<String>>,
     pub(super) token_lifetime: Option<Spanned<String>>,
+}
+
+/// `[[administrator]]`: who may revoke any token, and see which were.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Administrator {
+    pub(super) id: Spanned<String>,
+    pub(super) secret: Option<Spanned<SecretText>>,
+    pub(super) secret_file: Option<Spanned<String>>,
+    pub(super) secret_sha256: Option<Spanned<SecretText>>,
 }
 
 /// A secret that stands in the file itself. Neither its `Debug` nor the error for a wrong type shows it.

@@ -11,15 +11,20 @@ mod signing_key;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::ConfigError;
 pub use signing_key::SigningKey;
+pub(crate) use signing_key::{PublishedKey, VerificationKey};
 
 use ace_profile::limits;
+use serde_json::{Value, json};
 
+use crate::clock;
+use crate::ledger::{Ledger, Part, Requester, StateError};
 use crate::policy::{Audience, Client, ResourceServer};
+use crate::secret::SecretDigest;
 
 /// What the server needs to know, checked.
 pub struct Config {
@@ -29,12 +34,15 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The key that signs tokens.
     pub signing_key: SigningKey,
+    pub(crate) published_keys: Vec<PublishedKey>,
     /// What is lawful but unwise, one sentence each, for the operator's eyes.
     pub warnings: Vec<String>,
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) audiences: BTreeMap<String, Audience>,
     pub(crate) resource_servers: BTreeMap<String, ResourceServer>,
     pub(crate) clients: BTreeMap<String, Client>,
+    pub(crate) administrators: BTreeMap<String, SecretDigest>,
+    pub(crate) state_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -49,13 +57,51 @@ impl Config {
     /// What the configuration says, in one line without secrets: for `ace-as check` and the log.
     pub fn summary(&self) -> String {
         format!(
-            "issuer {}, {} audience(s), {} client(s), {} resource server(s), signing with {}",
+            "issuer {}, {} audience(s), {} client(s), {} resource server(s), {} administrator(s), signing with {}",
             self.issuer,
             self.audiences.len(),
             self.clients.len(),
             self.resource_servers.len(),
+            self.administrators.len(),
             self.signing_key.algorithm(),
         )
+    }
+
+    /// A JWK set with the keys that tokens may be signed with: what `/jwks.json` shows. The one that signs comes first.
+    pub(crate) fn public_jwks(&self, now: u64) -> Value {
+        json!({ "keys": self.verification_keys(now).filter_map(VerificationKey::jwk).collect::<Vec<_>>() })
+    }
+
+    /// The claims of a token that was signed here.
+    pub(crate) fn verify(&self, token: &str, now: u64) -> Option<Vec<u8>> {
+        self.verification_keys(now).find_map(|key| key.verify(token))
+    }
+
+    fn verification_keys(&self, now: u64) -> impl Iterator<Item = &VerificationKey> {
+        let published = self.published_keys.iter().filter(move |published| published.is_current(now));
+        std::iter::once(self.signing_key.verification()).chain(published.map(|published| &published.key))
+    }
+
+    /// What the state file says, in one line without secrets: for `ace-as check`. `None` if there is to be no such
+    /// file.
+    ///
+    /// # Errors
+    /// If the file is there but cannot be used.
+    pub fn state_summary(&self) -> Result<Option<String>, StateError> {
+        let Some(path) = &self.state_file else { return Ok(None) };
+        let ledger = Ledger::read(path, self.requesters(), clock::now())?;
+        let (alive, revoked) = (ledger.alive(clock::now()).count(), ledger.count_revoked());
+        Ok(Some(format!("{}: good: {alive} token(s) out, {revoked} revoked", path.display())))
+    }
+
+    /// Whom the token revocation list is for.
+    pub(crate) fn requesters(&self) -> Vec<Requester> {
+        let clients = self.clients.keys().map(|id| (id, Part::OfClient));
+        let servers =
+            self.resource_servers.iter().map(|(id, server)| (id, Part::ForAudiences(server.audiences.clone())));
+        let administrators = self.administrators.keys().map(|id| (id, Part::All));
+        let all = clients.chain(servers).chain(administrators);
+        all.map(|(id, part)| Requester { id: id.clone(), part }).collect()
     }
 }
 

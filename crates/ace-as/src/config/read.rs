@@ -13,11 +13,13 @@ use ace_profile::scope::{Permission, Permissions, Scope, TopicFilter};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::file::{self, SecretText};
-use super::{Config, ConfigError, SigningKey, lifetime};
+use super::{Config, ConfigError, PublishedKey, SigningKey, VerificationKey, lifetime};
 use crate::policy::{Audience, Client, ResourceServer, SharedKey, TokenFormat};
 use crate::secret::{ADVISABLE_BYTES, SecretDigest};
 
@@ -57,13 +59,62 @@ impl Reader<'_> {
         let default_lifetime = self.lifetime(file.token_lifetime.as_ref())?.unwrap_or(DEFAULT_LIFETIME);
         let signing_key = SigningKey::new(self.key_file(&file.signing_key)?)
             .map_err(|reason| self.wrong(&file.signing_key, format!("{}: {reason}", file.signing_key.get_ref())))?;
+        let published_keys = self.published_keys(&file.published_key, &signing_key)?;
         let tls = self.tls(&file.tls)?;
         let audiences = self.audiences(&file.audience, default_lifetime)?;
         let mut ids = BTreeSet::new();
         let resource_servers = self.resource_servers(&file.resource_server, &audiences, &mut ids)?;
         let clients = self.clients(&file.client, &audiences, &mut ids)?;
+        let administrators = self.administrators(&file.administrator, &mut ids)?;
+        let state_file = file.state_file.as_ref().map(|name| self.state_file(name)).transpose()?;
+        if state_file.is_none() {
+            self.warnings.push(
+                "there is no state_file: a restart ends all opaque tokens and brings revoked JWTs back to life"
+                    .to_owned(),
+            );
+        }
         let warnings = std::mem::take(&mut self.warnings);
-        Ok(Config { issuer, listen, signing_key, warnings, tls, audiences, resource_servers, clients })
+        Ok(Config {
+            issuer,
+            listen,
+            signing_key,
+            published_keys,
+            warnings,
+            tls,
+            audiences,
+            resource_servers,
+            clients,
+            administrators,
+            state_file,
+        })
+    }
+
+    fn published_keys(
+        &mut self,
+        list: &[file::PublishedKey],
+        signing_key: &SigningKey,
+    ) -> Result<Vec<PublishedKey>, ConfigError> {
+        let mut kids = BTreeSet::from([signing_key.verification().kid().to_owned()]);
+        let mut keys = Vec::new();
+        for entry in list {
+            // It may be the whole key: one that is to sign soon, or has just ceased to.
+            let key = VerificationKey::new(&self.parse_key(&entry.file, &self.bytes(&entry.file)?)?)
+                .map_err(|reason| self.wrong(&entry.file, format!("{}: {reason}", entry.file.get_ref())))?;
+            if !kids.insert(key.kid().to_owned()) {
+                return Err(self.wrong(&entry.file, "a key with this kid is there already"));
+            }
+            let until = entry.until.as_ref().map(|until| self.time(until)).transpose()?;
+            keys.push(PublishedKey { key, until });
+        }
+        Ok(keys)
+    }
+
+    /// A point in time, in seconds since the Unix epoch.
+    fn time(&self, time: &Spanned<toml::value::Datetime>) -> Result<u64, ConfigError> {
+        OffsetDateTime::parse(&time.get_ref().to_string(), &Rfc3339)
+            .ok()
+            .and_then(|time| u64::try_from(time.unix_timestamp()).ok())
+            .ok_or_else(|| self.wrong(time, "not a time with its offset, such as 2030-01-31T12:00:00Z"))
     }
 
     fn tls(&mut self, tls: &file::Tls) -> Result<Arc<rustls::ServerConfig>, ConfigError> {
@@ -167,7 +218,7 @@ impl Reader<'_> {
                 entry.secret_sha256.as_ref(),
             )?;
             let audiences = self.known_audiences(&entry.id, &entry.audiences, audiences)?;
-            servers.insert(id, ResourceServer { secret, audiences });
+            servers.insert(id, ResourceServer { secret, audiences, may_revoke: entry.may_revoke });
         }
         Ok(servers)
     }
@@ -198,6 +249,34 @@ impl Reader<'_> {
             clients.insert(id, client);
         }
         Ok(clients)
+    }
+
+    fn administrators(
+        &mut self,
+        list: &[file::Administrator],
+        ids: &mut BTreeSet<String>,
+    ) -> Result<BTreeMap<String, SecretDigest>, ConfigError> {
+        let mut administrators = BTreeMap::new();
+        for entry in list {
+            let id = self.unique_id(&entry.id, ids)?;
+            let (secret, file, sha256) = (&entry.secret, &entry.secret_file, &entry.secret_sha256);
+            let secret = self.secret(&entry.id, secret.as_ref(), file.as_ref(), sha256.as_ref())?;
+            administrators.insert(id, secret);
+        }
+        Ok(administrators)
+    }
+
+    /// Where the state is to be. It need not be there yet, but its folder must.
+    fn state_file(&self, name: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        let path = self.resolve(name);
+        if path.file_name().is_none() || path.is_dir() {
+            return Err(self.wrong(name, format!("{}: not the name of a file", path.display())));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(self.wrong(name, format!("{}: there is no such folder", folder.display())));
+        }
+        Ok(path)
     }
 
     fn allowed(&self, entry: &file::Client) -> Result<Scope, ConfigError> {
@@ -271,7 +350,7 @@ impl Reader<'_> {
         if ids.insert(name.clone()) {
             Ok(name)
         } else {
-            Err(self.wrong(id, "this id is there already, as a client or resource server"))
+            Err(self.wrong(id, "this id is there already, as a client, resource server or administrator"))
         }
     }
 
@@ -284,8 +363,9 @@ impl Reader<'_> {
         let Some(format) = format else { return Ok(None) };
         match format.get_ref().as_str() {
             "jwt" => Ok(Some(TokenFormat::Jwt)),
-            "opaque" => Ok(Some(TokenFormat::Opaque)),
-            _ => Err(self.wrong(format, "token_format is \"jwt\" or \"opaque\"")),
+            // The second is the same by its other name.
+            "reference" | "opaque" => Ok(Some(TokenFormat::Opaque)),
+            _ => Err(self.wrong(format, "token_format is \"jwt\" or \"reference\"")),
         }
     }
 

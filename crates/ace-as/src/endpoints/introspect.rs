@@ -8,11 +8,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{now, read};
+use super::read;
 use crate::answer::{self, Note};
 use crate::authority::Authority;
 use crate::caller::{Caller, Credentials};
+use crate::clock::now;
 use crate::grant::Grant;
+use crate::ledger::Sha256;
 use crate::mint;
 use crate::oauth_error::{Code, OAuthError};
 use crate::parameters::Parameters;
@@ -41,7 +43,7 @@ fn look_up(
     let credentials = Credentials::from_request(headers, parameters)?;
     note.caller = Some(credentials.id.clone());
     let Caller::ResourceServer(server) = credentials.authenticate(&authority.config)? else {
-        let description = "clients cannot introspect tokens";
+        let description = "only resource servers can introspect tokens";
         return Err(OAuthError::with_status(StatusCode::FORBIDDEN, Code::UnauthorizedClient, description));
     };
     let token = parameters
@@ -55,13 +57,12 @@ fn look_up(
     Ok(claims.map_or_else(|| json!({ "active": false }), Value::Object))
 }
 
-/// The members of an answer about a good token: one that is alive, whose client is still known, and that is made out
-/// to the caller.
+/// The members of an answer about a good token: one that is alive, not revoked, whose client is still known, and that
+/// is made out to the caller.
 fn active_claims(authority: &Authority, server: &ResourceServer, token: &str) -> Option<Map<String, Value>> {
     let now = now();
-    let opaque = authority.references().find(token, now).map(|grant| claims_of_grant(authority, grant));
-    let claims = match opaque {
-        Some(claims) => claims,
+    let claims = match known_grant(authority, token, now)? {
+        Some(grant) => claims_of_grant(authority, &grant),
         None => mint::claims_of_jwt(&authority.config, token, now)?,
     };
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
@@ -74,6 +75,16 @@ fn active_claims(authority: &Authority, server: &ResourceServer, token: &str) ->
     claims.insert("active".to_owned(), Value::Bool(true));
     claims.insert("token_type".to_owned(), Value::from("PoP"));
     Some(claims)
+}
+
+/// The grant of an opaque token, if it is one that is known; `None` in place of an answer if the token was revoked.
+fn known_grant(authority: &Authority, token: &str, now: u64) -> Option<Option<Grant>> {
+    let identity = Sha256::identity_of(token);
+    let ledger = authority.ledger();
+    if ledger.find_revoked(&identity).is_some() {
+        return None;
+    }
+    Some(ledger.find(&identity, now).filter(|issued| issued.is_text(token)).and_then(|issued| issued.grant.clone()))
 }
 
 fn claims_of_grant(authority: &Authority, grant: &Grant) -> Value {

@@ -2,17 +2,19 @@
 
 mod introspect;
 mod public;
+mod revoke;
 mod token;
-
-use std::time::{SystemTime, UNIX_EPOCH};
+mod trl;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 
 pub(crate) use introspect::introspect;
-pub(crate) use public::{METADATA_PATH, health, jwks, metadata};
+pub(crate) use public::{METADATA_PATH, TRL_PATH, health, jwks, metadata};
+pub(crate) use revoke::revoke;
 pub(crate) use token::token;
+pub(crate) use trl::trl;
 
 use crate::body;
 use crate::oauth_error::OAuthError;
@@ -26,10 +28,4 @@ async fn read(headers: &HeaderMap, body: Body) -> (Encoding, Result<Parameters, 
         Some(encoding) => (encoding, body.and_then(|body| Parameters::parse(encoding, &body))),
         None => (Encoding::Form, Err(Parameters::unsupported_media_type())),
     }
-}
-
-/// Seconds since the Unix epoch. A clock before 1970 counts as 1970: tokens made then are long expired, so nothing is
-/// let in.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

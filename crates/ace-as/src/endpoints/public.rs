@@ -7,16 +7,22 @@ use axum::extract::State;
 use axum::http::Response;
 use serde_json::json;
 
+use super::token::PROFILE;
 use crate::answer::{self, Note};
 use crate::authority::Authority;
+use crate::clock::now;
+use crate::ledger::{MAX_DIFF_BATCH, MAX_N};
 use crate::parameters::Encoding;
 
 /// Where the metadata is (RFC 8414 §3), for an issuer without a path.
 pub(crate) const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 
+/// Where the token revocation list is (RFC 9770 §1.1).
+pub(crate) const TRL_PATH: &str = "/revoke/trl";
+
 /// `GET /jwks.json`: the public signing keys.
 pub(crate) async fn jwks(State(authority): State<Arc<Authority>>) -> Response<Body> {
-    answer::public_json(&authority.config.signing_key.public_jwks())
+    answer::public_json(&authority.config.public_jwks(now()))
 }
 
 /// `GET /.well-known/oauth-authorization-server`.
@@ -28,11 +34,19 @@ pub(crate) async fn metadata(State(authority): State<Arc<Authority>>) -> Respons
         "issuer": issuer,
         "token_endpoint": format!("{base}/token"),
         "introspection_endpoint": format!("{base}/introspect"),
+        "revocation_endpoint": format!("{base}/revoke"),
         "jwks_uri": format!("{base}/jwks.json"),
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "ace_profiles_supported": [PROFILE],
+        // RFC 9770 §10 has a requester told these when it registers; no metadata of that kind are registered.
+        "ace_trl_endpoint": format!("{base}{TRL_PATH}"),
+        "ace_trl_hash": "sha-256",
+        "ace_trl_max_n": MAX_N,
+        "ace_trl_max_diff_batch": MAX_DIFF_BATCH,
     }))
 }
 

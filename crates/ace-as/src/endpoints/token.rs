@@ -9,12 +9,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
+use tokio::task::block_in_place;
 
-use super::{now, read};
+use super::read;
 use crate::answer::{self, Note};
 use crate::authority::Authority;
 use crate::caller::{Caller, Credentials};
+use crate::clock::now;
 use crate::grant::{Confirmation, Grant};
+use crate::ledger::{Facts, Sha256};
 use crate::mint;
 use crate::oauth_error::{Code, OAuthError};
 use crate::parameters::{Encoding, Parameters};
@@ -22,13 +25,13 @@ use crate::policy::{Audience, Client, PolicyRefusal, TokenFormat};
 use crate::pop_key;
 
 /// The profile that this server issues tokens for (RFC 9431 §9.1).
-const PROFILE: &str = "mqtt_tls";
+pub(super) const PROFILE: &str = "mqtt_tls";
 
 /// Answers a token request.
 pub(crate) async fn token(State(authority): State<Arc<Authority>>, headers: HeaderMap, body: Body) -> Response<Body> {
     let (encoding, parameters) = read(&headers, body).await;
     let mut note = Note::default();
-    match parameters.and_then(|parameters| issue(&authority, &headers, &parameters, &mut note)) {
+    match parameters.and_then(|parameters| block_in_place(|| issue(&authority, &headers, &parameters, &mut note))) {
         Ok(value) => answer::secret_json(encoding, &value, note),
         Err(error) => answer::refusal(encoding, error, note),
     }
@@ -43,7 +46,7 @@ fn issue(
     let credentials = Credentials::from_request(headers, parameters)?;
     note.caller = Some(credentials.id.clone());
     let Caller::Client(client) = credentials.authenticate(&authority.config)? else {
-        return Err(OAuthError::new(Code::UnauthorizedClient, "a resource server cannot have tokens"));
+        return Err(OAuthError::new(Code::UnauthorizedClient, "only clients can have tokens"));
     };
     check_grant_type(parameters)?;
     check_profile(parameters)?;
@@ -76,11 +79,31 @@ fn issue(
         },
         ace_profile::Fingerprint::of(token.as_bytes()),
     );
-    if format == TokenFormat::Opaque {
-        let issued_at = grant.issued_at;
-        authority.references().insert(&token, grant, issued_at);
-    }
+    remember(authority, &token, grant, format, note)?;
     Ok(answer)
+}
+
+/// Before the token is given out: what was not remembered could not be revoked after a restart.
+fn remember(
+    authority: &Authority,
+    token: &str,
+    grant: Grant,
+    format: TokenFormat,
+    note: &mut Note,
+) -> Result<(), OAuthError> {
+    let facts = Facts {
+        identity: Sha256::identity_of(token),
+        hash: Sha256::of_token(token),
+        client_id: grant.client_id.clone(),
+        audience: grant.audience.clone(),
+        expires_at: grant.expires_at,
+    };
+    let issued_at = grant.issued_at;
+    let grant = (format == TokenFormat::Opaque).then_some(grant);
+    authority.ledger().issue(facts, grant, issued_at).map_err(|error| {
+        note.cause = Some(error.to_string());
+        OAuthError::new(Code::ServerError, "the token could not be written down")
+    })
 }
 
 /// In ACE's own encoding the grant type may be left out (RFC 9200 §5.8.1); OAuth's form must name it.

@@ -14,7 +14,14 @@ pub(super) const BROKER_ID: &str = "broker";
 /// The broker's secret as a resource server.
 pub(super) const BROKER_SECRET: &str = "broker.secret";
 
-/// Adds the three files.
+/// The administrator's id.
+pub(super) const ADMINISTRATOR_ID: &str = "administrator";
+/// The administrator's secret.
+pub(super) const ADMINISTRATOR_SECRET: &str = "administrator.secret";
+/// What the server remembers; empty at first.
+const STATE_FILE: &str = "as-state.jsonl";
+
+/// Adds the configuration files, and the state that goes with them: a new set knows no old tokens.
 pub(super) fn add(
     files: &mut FileSet,
     options: &Options,
@@ -42,6 +49,7 @@ pub(super) fn add(
     let conf =
         mosquitto_conf(options, &path("broker-cert.pem")?, &path("broker-key.pem")?, &path("ace.toml")?, owner_is_root);
     put("mosquitto.conf", conf, "the broker's configuration");
+    files.add(STATE_FILE, Zeroizing::default(), Access::Private, "what this server remembers of its tokens");
     Ok(())
 }
 
@@ -64,6 +72,7 @@ issuer = {issuer}   # \"iss\" of every token; ace.toml names it too
 listen = {listen}
 token_lifetime = {lifetime}
 signing_key = {signing_key}
+state_file = {state_file}   # what is out and what was revoked, across restarts
 
 [tls]
 certificate = \"as-cert.pem\"
@@ -74,13 +83,19 @@ key = \"as-key.pem\"
 name = {audience}
 public_key = {public_key}   # tells clients which broker is the right one
 shared_key = {shared_key}   # for clients without a key of their own
-# token_format = \"opaque\"   # random text instead of a JWT: the broker asks at /introspect
+# token_format = \"reference\"   # random text instead of a JWT: the broker asks at /introspect
 
-# The broker again, as the one who may ask at /introspect about tokens for these audiences.
+# The broker again, as the one who may ask at /introspect about tokens for these audiences, and at /revoke/trl which of
+# them were revoked.
 [[resource_server]]
 id = {broker_id}
 secret_file = {broker_secret}
 audiences = [{audience}]
+
+# Who may revoke any token, at /revoke.
+[[administrator]]
+id = {administrator_id}
+secret_file = {administrator_secret}
 
 # Who may have tokens, and the most that they may be granted.
 ",
@@ -93,6 +108,9 @@ audiences = [{audience}]
         shared_key = quoted(keys::SHARED_KEY),
         broker_id = quoted(BROKER_ID),
         broker_secret = quoted(BROKER_SECRET),
+        state_file = quoted(STATE_FILE),
+        administrator_id = quoted(ADMINISTRATOR_ID),
+        administrator_secret = quoted(ADMINISTRATOR_SECRET),
     );
     for client in clients {
         // Writing to a String cannot fail.

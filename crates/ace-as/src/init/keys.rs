@@ -1,5 +1,7 @@
 //! Keys and secrets of the trial set.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::str::FromStr;
 
 use ace_profile::base64url;
@@ -56,13 +58,7 @@ impl FromStr for SigningAlgorithm {
 
 /// Adds the signing key, the shared key, and the set of keys that the broker needs.
 pub(super) fn add(files: &mut FileSet, signing: SigningAlgorithm) -> Result<(), InitError> {
-    let signing_key = match signing {
-        SigningAlgorithm::EdDsa => Jwk::generate_ed25519(&mut SystemRandom),
-        SigningAlgorithm::Es256 => Jwk::generate_p256(&mut SystemRandom),
-    }
-    .map_err(failed)?;
-    let thumbprint = signing_key.thumbprint();
-    let signing_key = signing_key.with_kid(thumbprint).with_use("sig").with_algorithm(signing.name());
+    let signing_key = signing_key(signing)?;
 
     let mut name = [0; 9];
     SystemRandom.fill(&mut name).map_err(failed)?;
@@ -83,6 +79,32 @@ pub(super) fn add(files: &mut FileSet, signing: SigningAlgorithm) -> Result<(), 
     let purpose = "for the broker: the public signing key and the shared key";
     files.add(BROKER_JWKS, json(&for_broker.secret_value()), Access::Private, purpose);
     Ok(())
+}
+
+/// Makes a key that signs tokens and puts it into a file of its own. Gives its public half.
+pub(super) fn write_signing_key(file: &Path, signing: SigningAlgorithm) -> Result<Value, InitError> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().and_then(OsStr::to_str);
+    let name = name.ok_or_else(|| InitError::Option("that is not the name of a file".to_owned()))?;
+    let key = signing_key(signing)?;
+    let public = key.public_value().ok_or_else(|| InitError::Key("it has no public half".to_owned()))?;
+    let mut files = FileSet::new(folder);
+    files.add(name, json(&key.secret_value()), Access::Private, "");
+    if !files.existing().is_empty() {
+        return Err(InitError::Option(format!("{} is there already", file.display())));
+    }
+    files.write(false)?;
+    Ok(public)
+}
+
+fn signing_key(signing: SigningAlgorithm) -> Result<Jwk, InitError> {
+    let key = match signing {
+        SigningAlgorithm::EdDsa => Jwk::generate_ed25519(&mut SystemRandom),
+        SigningAlgorithm::Es256 => Jwk::generate_p256(&mut SystemRandom),
+    }
+    .map_err(failed)?;
+    let thumbprint = key.thumbprint();
+    Ok(key.with_kid(thumbprint).with_use("sig").with_algorithm(signing.name()))
 }
 
 /// Adds a file with a fresh secret.

@@ -10,7 +10,7 @@ mod pki;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use client_spec::ClientSpec;
 pub use keys::SigningAlgorithm;
@@ -126,6 +126,7 @@ pub fn init(options: &Options) -> Result<TrialSet, InitError> {
     pki::add(&mut files, &options.hosts)?;
     keys::add(&mut files, options.signing)?;
     keys::add_secret(&mut files, examples::BROKER_SECRET, "the broker's secret for /introspect")?;
+    keys::add_secret(&mut files, examples::ADMINISTRATOR_SECRET, "the administrator's secret for /revoke")?;
     for client in &clients {
         keys::add_secret(&mut files, &client.secret_file(), "a client's secret")?;
     }
@@ -141,6 +142,14 @@ pub fn init(options: &Options) -> Result<TrialSet, InitError> {
     Ok(TrialSet { folder, files: written, clients, issuer, audience: options.audience.clone() })
 }
 
+/// Makes a key that signs tokens, in a file that must not be there yet. Gives the public half, as JSON text.
+///
+/// # Errors
+/// If the key cannot be made or written.
+pub fn new_key(file: &Path, signing: SigningAlgorithm) -> Result<String, InitError> {
+    keys::write_signing_key(file, signing).map(|public| public.to_string())
+}
+
 /// Whether the options make sense, before anything is written. What becomes part of `as.toml` is checked once more by
 /// its own reader.
 fn check(options: &Options, clients: &[ClientSpec]) -> Result<(), InitError> {
@@ -149,8 +158,10 @@ fn check(options: &Options, clients: &[ClientSpec]) -> Result<(), InitError> {
     if ids.windows(2).any(|pair| pair.first() == pair.last()) {
         return Err(InitError::Option("two clients have the same id".to_owned()));
     }
-    if ids.contains(&examples::BROKER_ID) {
-        return Err(InitError::Option(format!("the id {:?} is the resource server's", examples::BROKER_ID)));
+    for (id, whose) in [(examples::BROKER_ID, "resource server"), (examples::ADMINISTRATOR_ID, "administrator")] {
+        if ids.contains(&id) {
+            return Err(InitError::Option(format!("the id {id:?} is the {whose}'s")));
+        }
     }
     options.issuer.as_deref().map_or(Ok(()), crate::config::check_issuer).map_err(InitError::Option)?;
     crate::config::check_lifetime(&options.token_lifetime).map_err(InitError::Option)?;

@@ -18,8 +18,23 @@ use tokio::sync::oneshot;
 
 use crate::authority::Authority;
 use crate::config::Config;
+use crate::ledger::StateError;
 use crate::log::{Level, Log};
 use limits::Limits;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its state file cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// It cannot listen where it is to.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// The system gives it no threads.
+    #[error("cannot start its threads: {0}")]
+    Threads(io::Error),
+}
 
 /// A running authorization server. Stops when [`shutdown`](Self::shutdown) is called or the value is dropped.
 pub struct Server {
@@ -35,28 +50,31 @@ impl Server {
     /// [`local_addr`](Self::local_addr) tells.
     ///
     /// # Errors
-    /// If the address cannot be listened on or no threads can be had.
-    pub fn start(config: Config, listen: SocketAddr, log: Log) -> io::Result<Self> {
+    /// If the state file cannot be used, the address cannot be listened on, or no threads can be had.
+    pub fn start(config: Config, listen: SocketAddr, log: Log) -> Result<Self, StartError> {
         Self::start_with_limits(config, listen, log, Limits::default())
     }
 
-    fn start_with_limits(config: Config, listen: SocketAddr, log: Log, limits: Limits) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen)?;
-        listener.set_nonblocking(true)?;
-        let local_addr = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    fn start_with_limits(config: Config, listen: SocketAddr, log: Log, limits: Limits) -> Result<Self, StartError> {
+        let cannot_listen = |error| StartError::Listen(listen, error);
+        let authority = Arc::new(Authority::new(config)?);
+        let listener = TcpListener::bind(listen).map_err(cannot_listen)?;
+        listener.set_nonblocking(true).map_err(cannot_listen)?;
+        let local_addr = listener.local_addr().map_err(cannot_listen)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(StartError::Threads)?;
         let listener = {
             let _context = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
+            tokio::net::TcpListener::from_std(listener).map_err(cannot_listen)?
         };
         let (stop, stopped) = oneshot::channel();
-        log.write(Level::Info, format_args!("listening on {local_addr}: {}", config.summary()));
-        let authority = Arc::new(Authority::new(config));
-        let thread = std::thread::Builder::new().name("ace-as".to_owned()).spawn(move || {
+        log.write(Level::Info, format_args!("listening on {local_addr}: {}", authority.config.summary()));
+        let serve = move || {
             runtime.block_on(connection::accept(listener, authority, log.clone(), limits, stopped));
             runtime.shutdown_timeout(limits.shutdown);
             log.write(Level::Info, format_args!("stopped"));
-        })?;
+        };
+        let thread = std::thread::Builder::new().name("ace-as".to_owned()).spawn(serve).map_err(StartError::Threads)?;
         Ok(Self { local_addr, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -20,7 +20,8 @@ use crate::oauth_error::{Code, OAuthError};
 use crate::parameters::Encoding;
 
 /// The paths that are served: others are not repeated in the log.
-const PATHS: [&str; 5] = ["/token", "/introspect", "/jwks.json", "/healthz", endpoints::METADATA_PATH];
+const PATHS: [&str; 7] =
+    ["/token", "/introspect", "/revoke", endpoints::TRL_PATH, "/jwks.json", "/healthz", endpoints::METADATA_PATH];
 
 #[derive(Clone)]
 struct Context {
@@ -34,6 +35,8 @@ pub(super) fn router(authority: Arc<Authority>, log: Log, limits: Limits, peer: 
     Router::new()
         .route("/token", post(endpoints::token))
         .route("/introspect", post(endpoints::introspect))
+        .route("/revoke", post(endpoints::revoke))
+        .route(endpoints::TRL_PATH, get(endpoints::trl))
         .route("/jwks.json", get(endpoints::jwks))
         .route("/healthz", get(endpoints::health))
         .route(endpoints::METADATA_PATH, get(endpoints::metadata))
@@ -55,22 +58,24 @@ async fn bounded_and_logged(State(context): State<Context>, request: Request, ne
 
 fn log(context: &Context, method: &Method, path: &str, response: &Response<Body>) {
     let status = response.status();
+    let nothing = Note::default();
+    let note = response.extensions().get::<Note>().unwrap_or(&nothing);
     let level = match status {
+        _ if note.cause.is_some() => Level::Error,
         status if status.is_server_error() => Level::Error,
         status if status.is_client_error() => Level::Warn,
         // Asked every few seconds by whoever watches over the server.
         _ if path == "/healthz" => Level::Debug,
         _ => Level::Info,
     };
-    let nothing = Note::default();
-    let note = response.extensions().get::<Note>().unwrap_or(&nothing);
     let named =
         |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), |text| Foreign(text).to_string());
     let reason = if note.reason.is_empty() { status.canonical_reason().unwrap_or("-") } else { &note.reason };
+    let cause = note.cause.as_ref().map_or_else(String::new, |cause| format!(" ({cause})"));
     context.log.write(
         level,
         format_args!(
-            "{} {path} from {} client={} audience={} status={} {reason}",
+            "{} {path} from {} client={} audience={} status={} {reason}{cause}",
             known_method(method),
             context.peer,
             named(&note.caller),

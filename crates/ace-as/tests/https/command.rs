@@ -88,6 +88,7 @@ fn init_serve_token_stop() {
     let check = ace_as(&["check", "--config", folder.join("as.toml").to_str().unwrap()]);
     assert!(check.status.success(), "{}", text(&check.stderr));
     assert!(!text(&check.stdout).contains("warning"), "{}", text(&check.stdout));
+    assert!(text(&check.stdout).contains("as-state.jsonl: good: 0 token(s) out, 0 revoked"), "{}", text(&check.stdout));
 
     let (mut running, port, lines) = serve(&folder.join("as.toml"), &[]);
     let agent = agent(&folder.join("ca-cert.pem"));
@@ -175,6 +176,7 @@ fn init_refuses_what_cannot_work() {
         &["--token-lifetime", "0"][..],
         &["--client", "a::", "--client", "a::"],
         &["--client", "broker::"],
+        &["--client", "administrator::"],
         &["--host", "not a name"],
         &["--audience", ""],
         &["--issuer", "http://plain.example"],

@@ -39,6 +39,7 @@ fn unknown_keys_are_refused_everywhere() {
     refused("[[audience]]\n", "[[audience]]\nnick = \"b\"\n", "nick");
     refused("[[resource_server]]\n", "[[resource_server]]\nnick = \"b\"\n", "nick");
     refused("[[client]]\n", "[[client]]\nnick = \"b\"\n", "nick");
+    refused("[[administrator]]\n", "[[administrator]]\nnick = \"b\"\n", "nick");
     refused("[tls]\n", "[surprise]\n[tls]\n", "surprise");
 }
 
@@ -56,7 +57,13 @@ fn values_are_checked() {
     refused("audiences = [\"broker.example\"]", "audiences = []", "at least one");
     refused("id = \"dashboard\"", "id = \"sensor\"", "already");
     refused("id = \"dashboard\"", "id = \"broker\"", "already");
+    refused("id = \"dashboard\"", "id = \"administrator\"", "already");
+    refused("id = \"administrator\"", "id = \"broker\"", "already");
     refused("id = \"dashboard\"", "id = \"\"", "name");
+    refused("[[resource_server]]", "[[resource_server]]\nmay_revoke = \"yes\"", "boolean");
+    refused("\"as-state.jsonl\"", "\"\"", "not the name of a file");
+    refused("\"as-state.jsonl\"", "\".\"", "not the name of a file");
+    refused("\"as-state.jsonl\"", "\"none/as-state.jsonl\"", "no such folder");
     refused("[[audience]]", "[[audience]]\nname = \"broker.example\"\n[[audience]]", "already");
     refused("[[audience]]", "[[audience]]\ntoken_format = \"cwt\"", "token_format");
     refused("[[audience]]", "[[audience]]\nkey_management = \"RSA-OAEP\"", "key_management");
@@ -76,6 +83,14 @@ fn files_are_checked() {
     refused("key = \"as-key.pem\"", "key = \"broker-key.pem\"", "certificate and key");
     refused("key = \"as-key.pem\"", "key = \"as-cert.pem\"", "as-cert.pem");
     refused("sensor.secret", "no.secret", "no.secret");
+    let published = |rest: &str| format!("[[published_key]]\n{rest}\n[tls]");
+    refused("[tls]", &published("file = \"missing.jwk\""), "missing.jwk");
+    refused("[tls]", &published("file = \"broker-shared-key.jwk\""), "symmetric");
+    refused("[tls]", &published("file = \"signing-key.jwk\""), "already");
+    for until in ["2030-01-31", "12:00:00", "2030-01-31T12:00:00", "1969-01-01T00:00:00Z"] {
+        refused("[tls]", &published(&format!("file = \"broker-public-key.jwk\"\nuntil = {until}")), "offset");
+    }
+    refused("[tls]", &published("file = \"broker-public-key.jwk\"\nuntil = \"soon\""), "");
 }
 
 #[test]
@@ -146,8 +161,12 @@ fn the_examples_are_good() {
 #[test]
 fn the_readme_knows_every_key() {
     let readme = fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for table in ["[tls]", "[[audience]]", "[[resource_server]]", "[[client]]"] {
-        let (_, reason) = mistake(&format!("{table}\n"), &format!("{table}\nsurprise = 1\n"));
+    for table in
+        ["[tls]", "[[audience]]", "[[resource_server]]", "[[client]]", "[[administrator]]", "[[published_key]]"]
+    {
+        // Not every table is in the sample, and two of a name may be.
+        let rest = if table == "[tls]" { "" } else { "[tls]\n" };
+        let (_, reason) = mistake("[tls]\n", &format!("{table}\nsurprise = 1\n{rest}"));
         let (_, known) = reason.split_once("expected").unwrap_or_else(|| panic!("{reason}"));
         for key in known.split('`').skip(1).step_by(2) {
             assert!(readme.contains(&format!("`{key}`")), "{key} of {table}");

@@ -43,6 +43,7 @@ content_encryption = "A128GCM"
 id = "other-broker"
 secret = "other-broker-secret-0123"
 audiences = ["opaque.example", "bare.example"]
+may_revoke = true
 
 [[client]]
 id = "gateway"
@@ -82,6 +83,7 @@ pub(crate) struct Trial {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) json: Value,
+    pub(crate) body: Vec<u8>,
     headers: ureq::http::HeaderMap,
 }
 
@@ -121,14 +123,27 @@ impl Trial {
         ));
         fs::write(folder.path().join("as.toml"), text).unwrap();
 
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&log);
-        let sink = Log::to(Level::Debug, move |line| kept.lock().unwrap().push(line.to_owned()));
-        let config = Config::load(&folder.path().join("as.toml")).unwrap();
-        let server = Server::start(config, "127.0.0.1:0".parse().unwrap(), sink).unwrap();
         let agent = agent(&folder.path().join("ca-cert.pem"));
-        let base = format!("https://localhost:{}", server.local_addr().port());
-        Self { folder, server: Some(server), log, agent, base }
+        let mut trial = Self { folder, server: None, log: Arc::default(), agent, base: String::new() };
+        trial.resume();
+        trial
+    }
+
+    /// Starts the server, once more after [`stop`](Self::stop).
+    pub(crate) fn resume(&mut self) {
+        let kept = Arc::clone(&self.log);
+        let sink = Log::to(Level::Debug, move |line| kept.lock().unwrap().push(line.to_owned()));
+        let config = Config::load(&self.path("as.toml")).unwrap();
+        let server = Server::start(config, "127.0.0.1:0".parse().unwrap(), sink).unwrap();
+        self.base = format!("https://localhost:{}", server.local_addr().port());
+        self.server = Some(server);
+    }
+
+    /// Replaces something in `as.toml`, for the next [`resume`](Self::resume).
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let text = self.read("as.toml");
+        assert!(text.contains(from), "{from}");
+        fs::write(self.path("as.toml"), text.replacen(from, to, 1)).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -157,6 +172,12 @@ impl Trial {
 
     pub(crate) fn get(&self, path: &str) -> Answer {
         answer(self.agent.get(format!("{}{path}", self.base)).call().unwrap())
+    }
+
+    /// With Basic authentication.
+    pub(crate) fn get_as(&self, path: &str, (id, secret): (&str, &str)) -> Answer {
+        let request = self.agent.get(format!("{}{path}", self.base)).header("authorization", basic(id, secret));
+        answer(request.call().unwrap())
     }
 
     /// A form with Basic authentication.
@@ -243,12 +264,12 @@ pub(crate) fn agent(ca: &Path) -> ureq::Agent {
 }
 
 fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
-    let body = response.body_mut().read_to_string().unwrap();
-    let json: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+    let body = response.body_mut().read_to_vec().unwrap();
+    let json: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     // RFC 6749 §5.2 says which characters a description may have.
     let plain = |character: char| matches!(character, ' '..='~') && !['"', '\\'].contains(&character);
     assert!(json["error_description"].as_str().unwrap_or_default().chars().all(plain), "{json}");
-    Answer { status: response.status().as_u16(), json, headers: response.headers().clone() }
+    Answer { status: response.status().as_u16(), json, body, headers: response.headers().clone() }
 }
 
 /// RFC 6749 §2.3.1: both halves form-encoded.
