@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
+use tokio::task::block_in_place;
 
 use super::read;
 use crate::answer::{self, Note};
@@ -28,7 +29,7 @@ pub(crate) async fn introspect(
 ) -> Response<Body> {
     let (encoding, parameters) = read(&headers, body).await;
     let mut note = Note::default();
-    match parameters.and_then(|parameters| look_up(&authority, &headers, &parameters, &mut note)) {
+    match parameters.and_then(|parameters| block_in_place(|| look_up(&authority, &headers, &parameters, &mut note))) {
         Ok(value) => answer::secret_json(encoding, &value, note),
         Err(error) => answer::refusal(encoding, error, note),
     }

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::Response;
 use serde_json::json;
 
-use super::token::PROFILE;
 use crate::answer::{self, Note};
 use crate::authority::Authority;
 use crate::clock::now;
@@ -41,7 +40,6 @@ pub(crate) async fn metadata(State(authority): State<Arc<Authority>>) -> Respons
         "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
-        "ace_profiles_supported": [PROFILE],
         // RFC 9770 §10 has a requester told these when it registers; no metadata of that kind are registered.
         "ace_trl_endpoint": format!("{base}{TRL_PATH}"),
         "ace_trl_hash": "sha-256",

@@ -15,6 +15,7 @@ use crate::authority::Authority;
 use crate::caller::{Caller, Credentials};
 use crate::clock::now;
 use crate::ledger::{Facts, NotRevoked, Revoker, Sha256};
+use crate::log::Foreign;
 use crate::mint;
 use crate::oauth_error::{Code, OAuthError};
 use crate::parameters::Parameters;
@@ -66,12 +67,14 @@ fn revoke_what_is_named(
             for token in &found {
                 enter(authority, std::slice::from_ref(token), Revoker::Other, note)?;
             }
-            Ok(Some(counted(&found, note)))
+            note.reason = format!("revoked {} token(s), token {digits}", found.len());
+            Ok(Some(counted(&found)))
         }
         Named::AllOf(client_id) => {
             let found = alive(authority, |token| token.client_id == client_id);
             enter(authority, &found, Revoker::Other, note)?;
-            Ok(Some(counted(&found, note)))
+            note.reason = format!("revoked all of {}, {} token(s)", Foreign(client_id), found.len());
+            Ok(Some(counted(&found)))
         }
     }
 }
@@ -113,7 +116,7 @@ fn revoke_token(authority: &Authority, caller: &Caller<'_>, token: &str, note: &
         Caller::Administrator => Revoker::Other,
     };
     enter(authority, std::slice::from_ref(&facts), by, note)?;
-    note.reason = format!("revoked a token of {:?}, token {fingerprint}", facts.client_id);
+    note.reason = format!("revoked, of {}, token {fingerprint}", Foreign(&facts.client_id));
     Ok(())
 }
 
@@ -159,8 +162,7 @@ fn enter(authority: &Authority, tokens: &[Facts], by: Revoker, note: &mut Note) 
     })
 }
 
-fn counted(tokens: &[Facts], note: &mut Note) -> Value {
-    note.reason = format!("revoked {} token(s)", tokens.len());
+fn counted(tokens: &[Facts]) -> Value {
     json!({ "revoked": tokens.len() })
 }
 

@@ -25,7 +25,7 @@ use crate::policy::{Audience, Client, PolicyRefusal, TokenFormat};
 use crate::pop_key;
 
 /// The profile that this server issues tokens for (RFC 9431 §9.1).
-pub(super) const PROFILE: &str = "mqtt_tls";
+const PROFILE: &str = "mqtt_tls";
 
 /// Answers a token request.
 pub(crate) async fn token(State(authority): State<Arc<Authority>>, headers: HeaderMap, body: Body) -> Response<Body> {

@@ -86,13 +86,13 @@ impl Ledger {
     }
 
     /// Goes on from a state file, which belongs to this ledger from now on. Tokens of clients that are no longer known
-    /// are revoked.
+    /// are revoked, and given back.
     pub(crate) fn open(
         path: &Path,
         requesters: Vec<Requester>,
         clients: &BTreeSet<&str>,
         now: u64,
-    ) -> Result<Self, StateError> {
+    ) -> Result<(Self, Vec<Facts>), StateError> {
         let journal = Journal::open(path)?;
         let mut ledger = Self::read(path, requesters, now)?;
         ledger.trl.remove_expired(now);
@@ -104,7 +104,7 @@ impl Ledger {
         }
         ledger.journal = Some(journal);
         ledger.rewrite(now)?;
-        Ok(ledger)
+        Ok((ledger, orphans))
     }
 
     /// Remembers a token before it is given out.

@@ -57,7 +57,7 @@ impl Server {
 
     fn start_with_limits(config: Config, listen: SocketAddr, log: Log, limits: Limits) -> Result<Self, StartError> {
         let cannot_listen = |error| StartError::Listen(listen, error);
-        let authority = Arc::new(Authority::new(config)?);
+        let authority = Arc::new(Authority::new(config, &log)?);
         let listener = TcpListener::bind(listen).map_err(cannot_listen)?;
         listener.set_nonblocking(true).map_err(cannot_listen)?;
         let local_addr = listener.local_addr().map_err(cannot_listen)?;

@@ -134,7 +134,7 @@ fn nothing_secret_is_logged() {
     let mut trial = Trial::start();
     let sensor_secret = trial.secret("sensor");
     let mut secrets = vec![GATEWAY_SECRET.to_owned(), encode(GATEWAY_SECRET), OTHER_BROKER_SECRET.to_owned()];
-    secrets.extend(["sensor", "dashboard", "broker"].map(|id| trial.secret(id)));
+    secrets.extend(["sensor", "dashboard", "broker", "administrator"].map(|id| trial.secret(id)));
     secrets.extend([basic("sensor", &sensor_secret), basic("gateway", GATEWAY_SECRET)]);
 
     for answer in [
@@ -148,6 +148,10 @@ fn nothing_secret_is_logged() {
         trial.introspect(&token);
         trial.form("/introspect", ("other-broker", OTHER_BROKER_SECRET), &[("token", &token)]);
         trial.form("/introspect", ("sensor", &sensor_secret), &[("token", &token)]);
+        trial.form("/revoke", ("sensor", &sensor_secret), &[("token", &token)]);
+        trial.form("/revoke", ("administrator", &trial.secret("administrator")), &[("token", &token)]);
+        trial.get_as("/revoke/trl", ("broker", &trial.secret("broker")));
+        trial.get(&format!("/revoke/trl?token={token}"));
         trial.form("/token", ("sensor", &token), &[("grant_type", &token), ("audience", "x")]);
     }
     let body =

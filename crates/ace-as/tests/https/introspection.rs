@@ -43,7 +43,13 @@ fn opaque_tokens_are_known_here_only() {
     assert_eq!(found.header("content-type"), Some(ACE_JSON));
     assert_eq!(found.header("cache-control"), Some("no-store"));
     assert_eq!(found.json["active"], true);
-    assert_eq!(found.json["sub"], "the gateway");
+    // All that a JWT would say of itself.
+    assert_eq!(found.json["iss"], "https://localhost:8443");
+    assert_eq!((&found.json["sub"], &found.json["client_id"]), (&json!("the gateway"), &json!("gateway")));
+    assert_eq!(found.json["aud"], "opaque.example");
+    assert_eq!(found.json["scope"], answer.json["scope"]);
+    assert_eq!(found.json["exp"].as_u64().unwrap() - found.json["iat"].as_u64().unwrap(), 600);
+    assert_eq!(answer.json["expires_in"], 600);
     assert_eq!(found.json["cnf"], answer.json["cnf"]);
     assert_eq!(found.json["token_type"], "PoP");
     assert_eq!(trial.introspect(answer.token()), INACTIVE(), "the first broker is not its audience");

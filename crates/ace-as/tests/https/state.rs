@@ -88,6 +88,7 @@ fn tokens_of_a_client_that_is_gone_are_revoked() {
     trial.edit("id = \"gateway\"", "id = \"gateway-2\"");
     trial.resume();
     assert_eq!(full_set(&trial, "broker").len(), 1);
+    assert!(trial.log().iter().any(|line| line.contains(" warn revoked, of \"gateway\", who is gone")), "it is told");
     assert_eq!(trial.introspect(&token), json!({ "active": false }));
     assert_eq!(trial.introspect(&other)["active"], true);
     // It stays revoked when the client comes back.

@@ -30,7 +30,7 @@ name = "bare.example"
 
 [[audience]]
 name = "opaque.example"
-token_format = "opaque"
+token_format = "reference"
 token_lifetime = "2m"
 
 [[audience]]
