@@ -131,6 +131,8 @@ impl Drop for Answer {
 
 #[cfg(test)]
 mod tests {
+    use ace_profile::revocation::TokenHash;
+
     use super::*;
 
     fn list() -> RevocationList {
@@ -140,8 +142,7 @@ mod tests {
 
     /// The whole list, of one token.
     fn whole(token: &str) -> Vec<u8> {
-        let [hash, _] = TokenHashes::of_text(token).both();
-        [&[0xa1, 0x00, 0x81, 0x58, 33][..], &hash.to_sent()].concat()
+        [&[0xa1, 0x00, 0x81, 0x58, 33][..], &TokenHash::of(token).to_sent()].concat()
     }
 
     #[test]

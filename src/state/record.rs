@@ -43,7 +43,7 @@ struct Written {
     scope: serde_json::Value,
     issuer: Box<str>,
     /// The hashes by which a revocation list names the token, as base64url.
-    token_hashes: [String; 2],
+    token_hashes: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,8 +102,8 @@ impl Written {
     /// `None` if a token hash is none.
     fn into_record(self) -> Option<Record> {
         let hash = |text: &String| TokenHash::from_sent(&base64url::decode(text.as_bytes()).ok()?);
-        let [in_json, in_cbor] = &self.token_hashes;
-        let hashes = TokenHashes::from_both([hash(in_json)?, hash(in_cbor)?]);
+        let hashes = self.token_hashes.iter().map(hash).collect::<Option<Vec<_>>>()?;
+        let hashes = TokenHashes::from_all(&hashes)?;
         Some(Record {
             client_id: self.client_id,
             user_name: self.user_name,
@@ -120,7 +120,7 @@ impl Written {
             expires: (record.expires != Timestamp::MAX).then(|| record.expires.as_unix_millis()),
             scope: record.scope.clone(),
             issuer: record.origin.issuer.clone(),
-            token_hashes: record.origin.hashes.both().map(|hash| base64url::encode(&hash.to_sent())),
+            token_hashes: record.origin.hashes.all().map(|hash| base64url::encode(&hash.to_sent())).collect(),
         }
     }
 }

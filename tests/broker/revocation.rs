@@ -6,18 +6,21 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::support::case::cases;
 use crate::support::packet::{self, binary};
 use crate::support::pki::pki;
-use crate::support::{Answer, Broker, Ctx, Device, HttpsServer, PATIENCE, Protocol, Setup, Way, encode, secrets};
+use crate::support::{
+    Answer, Authority, Broker, Ctx, Device, HttpsServer, Key, PATIENCE, Protocol, Setup, Way, encode, secrets,
+};
 
 cases! {
     Accept "E4" e4_tokens_that_are_not_revoked_keep_working;
     Refuse "E4" e4_revoked_token_ends_its_session_within_the_interval;
     Refuse "E4" e4_revoked_token_is_refused_at_connect;
     Refuse "E4" e4_token_that_was_given_in_cbor_is_found_to_be_revoked;
+    Refuse "E4" e4_altered_signature_does_not_bring_a_revoked_token_back;
     Refuse "E4" e4_revoked_token_is_not_held_any_more;
     Refuse "E4" e4_revoked_token_brings_nothing_in_a_reauthentication;
     Refuse "E4" e4_message_of_a_publisher_with_a_revoked_token_is_not_delivered;
@@ -146,6 +149,37 @@ fn e4_token_that_was_given_in_cbor_is_found_to_be_revoked(ctx: &Ctx) {
     let mut client = device.enter(&broker, Way::Exporter);
     revoker.revoke_text(&encode(device.token.as_bytes()));
     client.expect_not_authorized();
+}
+
+/// An ES256 signature can be altered so that it still verifies: the token has another hash then.
+fn e4_altered_signature_does_not_bring_a_revoked_token_back(ctx: &Ctx) {
+    let revoker = Revoker::start();
+    let mut setup = asking(revoker.server.port());
+    setup.authority = Authority::signing_with(Key::p256().named("as-p256"));
+    let broker = setup.start(ctx);
+    let device = broker.device("sensor");
+    let altered = device.with_token(&altered(&device.token));
+    altered.enter(&broker, Way::Challenge).round_trip("dev/a");
+    revoker.revoke(&device);
+    revoker.settle();
+    for way in WAYS {
+        altered.attempt(&broker, way).refused(&broker, "token-revoked");
+    }
+}
+
+/// The token with the signature's s replaced by n - s, n being the order of P-256.
+fn altered(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let digit = i32::from_str_radix(&order[2 * at..2 * at + 2], 16).unwrap();
+        let difference = digit - i32::from(signature[32 + at]) - borrow;
+        borrow = i32::from(difference < 0);
+        signature[32 + at] = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    format!("{signed}.{}", encode(&signature))
 }
 
 fn e4_revoked_token_is_not_held_any_more(ctx: &Ctx) {

@@ -92,7 +92,7 @@ impl RevokedTokens {
     /// Whether a token has been revoked.
     #[must_use]
     pub fn contains(&self, token: &TokenHashes) -> bool {
-        token.both().iter().any(|hash| self.hashes.contains(hash))
+        token.all().any(|hash| self.hashes.contains(&hash))
     }
 
     /// How many tokens are revoked.

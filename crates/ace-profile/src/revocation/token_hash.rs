@@ -5,6 +5,7 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::base64url;
+use crate::jose::Algorithm;
 
 /// The suite identifier of SHA-256 in front of a hash (RFC 6920 §9.4).
 const SHA_256: u8 = 1;
@@ -51,35 +52,73 @@ impl fmt::Debug for TokenHash {
 
 /// The hashes by which a token can be found in a list: two for a JWT, since it cannot be told from the token whether the client
 /// was given it in JSON or in CBOR (RFC 9770 §4.3.2).
+///
+/// An ECDSA signature (r, s) verifies as (r, n − s), too, n being the order of the curve: whoever has such a token can make
+/// another text of it that is as good, and has other hashes. So the hashes of that twin are looked for as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHashes {
-    in_json: TokenHash,
-    in_cbor: TokenHash,
+    as_shown: [TokenHash; 2],
+    of_twin: Option<[TokenHash; 2]>,
 }
 
 impl TokenHashes {
-    /// The hashes of a token that is text: a JWT, or an opaque one.
+    /// The hashes of a signed JWT that has been found good, given the algorithm of its signature.
+    #[must_use]
+    pub fn of_jwt(token: &str, algorithm: Algorithm) -> Self {
+        let twin = if algorithm == Algorithm::Es256 { twin(token) } else { None };
+        Self { as_shown: in_json_and_cbor(token), of_twin: twin.as_deref().map(in_json_and_cbor) }
+    }
+
+    /// The hashes of an opaque token, which is what it is.
     #[must_use]
     pub fn of_text(token: &str) -> Self {
-        Self { in_json: TokenHash::of(token), in_cbor: TokenHash::of(&base64url::encode(token.as_bytes())) }
+        Self { as_shown: in_json_and_cbor(token), of_twin: None }
     }
 
-    /// The hashes, of the token as text and of it as bytes, as [`Self::both`] gives them.
+    /// The hashes, as [`Self::all`] gives them; `None` if there are not two or four.
     #[must_use]
-    pub const fn from_both([in_json, in_cbor]: [TokenHash; 2]) -> Self {
-        Self { in_json, in_cbor }
+    pub fn from_all(hashes: &[TokenHash]) -> Option<Self> {
+        match *hashes {
+            [one, two] => Some(Self { as_shown: [one, two], of_twin: None }),
+            [one, two, three, four] => Some(Self { as_shown: [one, two], of_twin: Some([three, four]) }),
+            _ => None,
+        }
     }
 
-    /// Both.
-    #[must_use]
-    pub const fn both(&self) -> [TokenHash; 2] {
-        [self.in_json, self.in_cbor]
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = TokenHash> {
+        self.as_shown.into_iter().chain(self.of_twin.into_iter().flatten())
     }
+}
+
+fn in_json_and_cbor(token: &str) -> [TokenHash; 2] {
+    [TokenHash::of(token), TokenHash::of(&base64url::encode(token.as_bytes()))]
+}
+
+/// The order of P-256 (FIPS 186-5, SP 800-186 §3.2.1.3), big-endian.
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// The same token with the other signature that verifies: r ‖ n − s. `None` if the signature is not of that form.
+fn twin(token: &str) -> Option<String> {
+    let (signed, signature) = token.rsplit_once('.')?;
+    let mut signature = base64url::decode(signature.as_bytes()).ok().filter(|signature| signature.len() == 64)?;
+    let mut borrow = false;
+    for (digit, order) in signature.iter_mut().skip(32).zip(P256_ORDER).rev() {
+        let (difference, first) = order.overflowing_sub(*digit);
+        let (difference, second) = difference.overflowing_sub(u8::from(borrow));
+        (*digit, borrow) = (difference, first || second);
+    }
+    Some(format!("{signed}.{}", base64url::encode(&signature)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jose::{Jwk, jws, jws::Jws};
+    use crate::random::SystemRandom;
 
     #[test]
     fn it_is_the_sha_256_of_the_text_behind_its_number() {
@@ -87,7 +126,33 @@ mod tests {
         let sent = TokenHash::of("abc").to_sent();
         assert_eq!(sent[..5], [0x01, 0xba, 0x78, 0x16, 0xbf]);
         assert_eq!(TokenHash::from_sent(&sent), Some(TokenHash::of("abc")));
-        assert_eq!(TokenHashes::of_text("abc").both(), [TokenHash::of("abc"), TokenHash::of("YWJj")]);
+        let hashes = TokenHashes::of_text("abc");
+        let all: Vec<_> = hashes.all().collect();
+        assert_eq!(all, [TokenHash::of("abc"), TokenHash::of("YWJj")]);
+        assert_eq!(TokenHashes::from_all(&all), Some(hashes));
+        assert_eq!(TokenHashes::from_all(&all[..1]), None);
+    }
+
+    /// What a client can make of an ES256 token that was revoked is as good as that, and is found by it.
+    #[test]
+    fn a_token_and_its_twin_have_the_same_hashes() {
+        let key = Jwk::generate_p256(&mut SystemRandom).unwrap().with_kid("as");
+        let token = jws::sign(br#"{"iss":"as"}"#, &key, Algorithm::Es256, Some("JWT")).unwrap();
+        let twin = twin(&token).unwrap();
+        assert_ne!(token, twin);
+        for text in [&token, &twin] {
+            Jws::parse(text).unwrap().verify(&key.to_public().unwrap()).unwrap();
+        }
+        let sorted = |token: &str| {
+            let mut hashes: Vec<_> = TokenHashes::of_jwt(token, Algorithm::Es256).all().collect();
+            hashes.sort();
+            hashes
+        };
+        assert_eq!(sorted(&token).len(), 4);
+        assert_eq!(sorted(&token), sorted(&twin));
+        let hashes = TokenHashes::of_jwt(&token, Algorithm::Es256);
+        assert_eq!(TokenHashes::from_all(&hashes.all().collect::<Vec<_>>()), Some(hashes));
+        assert_eq!(TokenHashes::of_jwt(&token, Algorithm::EdDsa).all().count(), 2, "others cannot be altered");
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Validator {
             confirmation,
             scope,
             fingerprint: Fingerprint::of(token.as_bytes()),
-            hashes: TokenHashes::of_text(token),
+            hashes: TokenHashes::of_jwt(token, header.algorithm),
         })
     }
 
