@@ -14,7 +14,7 @@ use crate::session::Origin;
 
 pub use https::{Endpoint, EndpointError, RequestError};
 pub use revocation_list::{News, RevocationList};
-pub use workers::Workers;
+pub use workers::{NotTaken, Workers};
 
 /// All that is asked for, and the threads for it.
 #[derive(Default)]
