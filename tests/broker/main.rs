@@ -15,6 +15,7 @@
 mod acl;
 mod afterwards;
 mod attacks;
+mod authorization_server;
 mod authz_info;
 mod client_connecting;
 mod client_reauthentication;
@@ -95,6 +96,7 @@ static CASES: &[&[Case]] = &[
     psk::CASES,
     mutual_tls::CASES,
     raw_keys::CASES,
+    authorization_server::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -203,9 +205,9 @@ fn prepare_logs() {
 
 /// What has been built, and so must be shown by at least one accepting and one refusing case.
 const REQUIREMENTS: &[&str] = &[
-    "A1", "A2", "A3", "A4", "A5", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "E1", "E2", "E3", "E4",
-    "L1", "L2", "L3", "L4", "L5", "L6", "R1", "R2", "R3", "R4", "S1", "S2", "S3", "S4", "S5", "S6", "T1", "T3", "T4",
-    "T5", "T6", "T7", "V1", "V2", "V3", "V4", "V5", "",
+    "A1", "A2", "A3", "A4", "A5", "AS1", "AS2", "AS3", "AS4", "AS5", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8",
+    "C9", "C10", "E1", "E2", "E3", "E4", "K1", "L1", "L2", "L3", "L4", "L5", "L6", "R1", "R2", "R3", "R4", "S1", "S2",
+    "S3", "S4", "S5", "S6", "T1", "T3", "T4", "T5", "T6", "T7", "V1", "V2", "V3", "V4", "V5", "",
 ];
 
 /// What no stock broker lets a plugin do: there is nothing to accept or to refuse, but a case must pin down what happens instead.

@@ -3,13 +3,17 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::authority::{AUDIENCE, Authority};
 use super::broker::{Broker, PATIENCE, log_folder};
@@ -226,7 +230,53 @@ impl AuthorizationServer {
         file
     }
 
+    /// The secret of one whom it knows.
+    pub fn secret(&self, id: &str) -> String {
+        let secret = std::fs::read_to_string(self.file(&format!("{id}.secret"))).expect("a secret");
+        secrets::register(secret.trim_end().as_bytes());
+        secret
+    }
+
+    /// The authority that its certificate comes from, PEM.
+    pub fn authority(&self) -> String {
+        std::fs::read_to_string(self.file("ca-cert.pem")).expect("its authority")
+    }
+
+    /// Where this path of its is.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port)
+    }
+
+    /// A public document of its.
+    pub fn get(&self, path: &str) -> Value {
+        answer(self.agent().get(self.url(path)).call().expect("an answer")).1
+    }
+
+    /// Status and answer to a form that somebody sends, authenticated by HTTP Basic.
+    pub fn post(&self, path: &str, id: &str, form: &str) -> (u16, Value) {
+        let credentials = STANDARD.encode(format!("{id}:{}", self.secret(id).trim_end()));
+        let request = self.agent().post(self.url(path)).header("authorization", format!("Basic {credentials}"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        answer(request.send(form).expect("an answer"))
+    }
+
+    fn agent(&self) -> ureq::Agent {
+        let authority = Certificate::from_pem(self.authority().as_bytes()).expect("a certificate");
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .root_certs(RootCerts::new_with_certs(&[authority]))
+            .build();
+        let config = ureq::Agent::config_builder().tls_config(tls).http_status_as_error(false);
+        config.timeout_global(Some(PATIENCE)).build().into()
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// The status, and the content as JSON; null if it is none.
+fn answer(mut response: ureq::http::Response<ureq::Body>) -> (u16, Value) {
+    let content = response.body_mut().read_to_string().expect("the content");
+    (response.status().as_u16(), serde_json::from_str(&content).unwrap_or_default())
 }
