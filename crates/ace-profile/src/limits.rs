@@ -5,6 +5,9 @@
 /// (RFC 9431 §2.2.4.2); real tokens, certificates chains included, stay far below.
 pub const TOKEN_BYTES: usize = 32 * 1024;
 
+/// Longest answer about a token that is read (RFC 7662 §2.2), in bytes: what a token of [`TOKEN_BYTES`] says is shorter.
+pub const INTROSPECTION_BYTES: usize = 64 * 1024;
+
 /// Deepest nesting of arrays and objects in a JSON text. Tokens of common servers nest four deep.
 pub const JSON_DEPTH: usize = 32;
 

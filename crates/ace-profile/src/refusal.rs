@@ -260,6 +260,17 @@ refusals! {
         issuer: Quoted
     };
 
+    /// The server that was asked about the token says that another has issued it.
+    Token "issuer-foreign" "the server that was asked about the token says that {issuer} has issued it" =>
+    IssuerForeign {
+        /// The answer's `iss`.
+        issuer: Quoted
+    };
+
+    /// The server that was asked about the token says that it is not good (RFC 7662 §2.2), and does not tell why.
+    Token "token-inactive" "the authorization server says that the token is not active" =>
+    TokenInactive;
+
     /// The token does not say for whom it is.
     Token "audience-missing" "the token names no audience" =>
     AudienceMissing;

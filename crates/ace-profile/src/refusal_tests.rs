@@ -11,7 +11,8 @@ use crate::base64url;
 use crate::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIdentity};
 use crate::jose::{Algorithm, Jwk, jws};
 use crate::proof::{ConfirmationKey, Freshness, ProofKey, ReplayCache, draft00_message, verify_draft00};
-use crate::token::fixture::{Fixture, NOW};
+use crate::token::IntrospectionAnswer;
+use crate::token::fixture::{Fixture, ISSUER, NOW};
 
 /// What was sent, and what it was refused for.
 type Case = (&'static str, Refusal);
@@ -117,6 +118,19 @@ fn claims() -> Vec<Case> {
     ]
 }
 
+fn answers() -> Vec<Case> {
+    let fixture = Fixture::new();
+    let answered = |answer: &Value| {
+        let answer = IntrospectionAnswer::parse(answer.to_string().as_bytes()).unwrap();
+        let now = Timestamp::from_unix_seconds(NOW);
+        refused(fixture.validator().validate_introspected("opaque", ISSUER, &answer, now, |_| None))
+    };
+    vec![
+        ("token-inactive", answered(&json!({"active": false}))),
+        ("issuer-foreign", answered(&json!({"active": true, "iss": "https://attacker.example"}))),
+    ]
+}
+
 fn confirmations() -> Vec<Case> {
     let mut fixture = Fixture::new();
     fixture.client_keys = (1..3).map(|byte| Jwk::from_symmetric(&[byte; 16]).unwrap().with_kid("twice")).collect();
@@ -184,7 +198,8 @@ fn proofs() -> Vec<Case> {
 
 #[test]
 fn every_reason_is_reached() {
-    let cases = [encodings(), forms_and_headers(), signatures(), claims(), confirmations(), proofs()].concat();
+    let cases =
+        [encodings(), forms_and_headers(), signatures(), claims(), answers(), confirmations(), proofs()].concat();
     for (expected, refusal) in &cases {
         assert_eq!(refusal.code(), *expected, "{refusal}");
         let text = refusal.to_string();

@@ -33,6 +33,23 @@ impl<'a> Credentials<'a> {
     /// # Errors
     /// Those of [`Draft00::parse`].
     pub fn parse(username: Option<&'a [u8]>, password: Option<PasswordBytes<'a>>) -> Result<Self, Refusal> {
+        Self::read(username, password, false)
+    }
+
+    /// The same, for a broker that can ask about opaque tokens: what follows `ace` counts as one if it is base64url of visible ASCII
+    /// that is long enough.
+    ///
+    /// # Errors
+    /// Those of [`Draft00::parse`].
+    pub fn parse_with_opaque(username: Option<&'a [u8]>, password: Option<PasswordBytes<'a>>) -> Result<Self, Refusal> {
+        Self::read(username, password, true)
+    }
+
+    fn read(
+        username: Option<&'a [u8]>,
+        password: Option<PasswordBytes<'a>>,
+        takes_opaque: bool,
+    ) -> Result<Self, Refusal> {
         let (username, password) = match (username, password) {
             (None, None) => return Ok(Self::None),
             (None, Some(_)) => return Ok(Self::Foreign),
@@ -42,7 +59,9 @@ impl<'a> Credentials<'a> {
             let begins_object = password.as_sent.trim_ascii_start().starts_with(b"{");
             return if begins_object { Draft00::parse(password.as_sent).map(Self::Draft00) } else { Ok(Self::Foreign) };
         }
-        Ok(username::token(username).map_or(Self::Foreign, |token| Self::TokenInUsername { token, password }))
+        let token = username::token(username);
+        let opaque = || takes_opaque.then(|| username::opaque_token(username)).flatten().map(Cow::Owned);
+        Ok(token.or_else(opaque).map_or(Self::Foreign, |token| Self::TokenInUsername { token, password }))
     }
 }
 
@@ -85,6 +104,19 @@ mod tests {
                 assert_eq!(token, TOKEN);
                 assert_eq!(found.as_sent, password.unwrap_or_default());
             }
+        }
+    }
+
+    #[test]
+    fn an_opaque_token_is_found_where_one_is_taken() {
+        let opaque = "2YotnFZFEjr1zCsicMWpAA";
+        let name = encode_username_twice(opaque);
+        let found = Credentials::parse_with_opaque(Some(name.as_bytes()), None);
+        assert!(matches!(found, Ok(Credentials::TokenInUsername { token, .. }) if token == opaque));
+        assert!(matches!(Credentials::parse(Some(name.as_bytes()), None), Ok(Credentials::Foreign)));
+        for name in ["acerola", "ace2YotnFZFEjr1zCsicMWpAA", "ace-in-the-hole-of-the-company"] {
+            let found = Credentials::parse_with_opaque(Some(name.as_bytes()), None);
+            assert!(matches!(found, Ok(Credentials::Foreign)), "{name}");
         }
     }
 

@@ -19,7 +19,7 @@ pub use credentials::Credentials;
 pub use draft00::Draft00;
 pub use password::PasswordBytes;
 pub use psk_identity::PskIdentity;
-pub use token_text::token_text;
+pub use token_text::{is_opaque, token_text};
 pub use username::{encode_username, encode_username_twice};
 
 /// The Authentication Method of this profile (RFC 9431 §2.2.4.2).

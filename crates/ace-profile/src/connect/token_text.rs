@@ -23,6 +23,28 @@ pub fn token_text(text: &[u8]) -> Option<Cow<'_, str>> {
     String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
+/// The fewest bytes that an opaque token can have: what can be guessed is none (RFC 6749 §10.10 wants 128 bits at least).
+const OPAQUE_BYTES_MIN: usize = 16;
+
+/// Whether a token is one that only its server can read: neither a signed JWT nor anything but visible ASCII (RFC 6749 appendix
+/// A.12).
+#[must_use]
+pub fn is_opaque(token: &str) -> bool {
+    let is_signed_jwt = || looks_like_jwt(token.as_bytes()) && token.bytes().filter(|byte| *byte == b'.').count() == 2;
+    token.len() >= OPAQUE_BYTES_MIN
+        && token.len() <= limits::TOKEN_BYTES
+        && token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+        && !is_signed_jwt()
+}
+
+/// The opaque token in a text, base64url-encoded as RFC 9431 §6 wants it, if there is one.
+pub(super) fn opaque_token_text(text: &[u8]) -> Option<String> {
+    if text.len() > TEXT_BYTES {
+        return None;
+    }
+    String::from_utf8(base64url::decode(text).ok()?).ok().filter(|token| is_opaque(token))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +60,21 @@ mod tests {
             assert_eq!(token_text(other.as_bytes()), None, "{other:?}");
         }
         assert_eq!(token_text(b"eyJ\xff"), None);
+    }
+
+    #[test]
+    fn opaque_tokens_are_visible_ascii_and_too_long_to_be_guessed() {
+        for token in ["2YotnFZFEjr1zCsicMWpAA", "mF_9.B5f-4.1JqM/~+ ", "eyJhbGciOiJkaXIifQ..AA.AA.AA"] {
+            assert!(is_opaque(token), "{token}");
+            assert_eq!(opaque_token_text(base64url::encode(token.as_bytes()).as_bytes()).as_deref(), Some(token));
+        }
+        let long = "t".repeat(limits::TOKEN_BYTES + 1);
+        let jwt = "eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJhIn0.c2ln";
+        for other in ["", "shorter-than-16", jwt, "2YotnFZFEjr1zCsicMW\n", "2YotnFZFEjr1zCsic\u{e9}", &long] {
+            assert!(!is_opaque(other), "{other}");
+            assert_eq!(opaque_token_text(base64url::encode(other.as_bytes()).as_bytes()), None, "{other}");
+        }
+        assert_eq!(opaque_token_text(b"2YotnFZFEjr1zCsicMWpAA"), None, "it is to be encoded");
     }
 
     #[test]

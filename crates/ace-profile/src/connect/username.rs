@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::token_text::opaque_token_text;
 use super::{USERNAME_PREFIX, token_text};
 use crate::base64url;
 
@@ -10,13 +11,18 @@ pub(super) fn token(username: &[u8]) -> Option<Cow<'_, str>> {
     username.strip_prefix(USERNAME_PREFIX.as_bytes()).and_then(token_text)
 }
 
+/// The opaque token in a user name, if there is one.
+pub(super) fn opaque_token(username: &[u8]) -> Option<String> {
+    username.strip_prefix(USERNAME_PREFIX.as_bytes()).and_then(opaque_token_text)
+}
+
 /// The user name that brings `token`, a JWT, as it is.
 #[must_use]
 pub fn encode_username(token: &str) -> String {
     format!("{USERNAME_PREFIX}{token}")
 }
 
-/// The user name that brings `token` base64url-encoded once more, as RFC 9431 §6 has it word for word.
+/// The user name that brings `token` base64url-encoded once more, as RFC 9431 §6 has it word for word; an opaque token comes so, too.
 #[must_use]
 pub fn encode_username_twice(token: &str) -> String {
     format!("{USERNAME_PREFIX}{}", base64url::encode(token.as_bytes()))

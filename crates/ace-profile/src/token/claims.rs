@@ -33,6 +33,11 @@ impl UnverifiedClaims {
 }
 
 impl Claims {
+    /// All values, to be wiped.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.0.values_mut()
+    }
+
     /// A claim as it is.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)

@@ -10,11 +10,21 @@ use crate::{Quoted, Refusal};
 /// The methods that are known here: the key itself, the name of a key, an encrypted key, a certificate.
 const METHODS: [&str; 4] = ["jwk", "kid", "jwe", "x5t#S256"];
 
+/// Whether a symmetric key may stand in `cnf` as it is: in what others can read it would be given away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeysInClear {
+    /// In a token, which is signed and not encrypted (RFC 7800 §3.3).
+    Public,
+    /// In an answer to the broker alone (RFC 9200 §5.9.2).
+    Any,
+}
+
 /// Reads the claim. `server_keys` are those of the token's issuer, of which the symmetric ones decrypt
 /// `jwe`; `client_keys` are the ones that `kid` may name, and after them those that `earlier` knows. A key of the issuer is
 /// never a client's.
 pub(super) fn read(
     cnf: &Value,
+    in_clear: KeysInClear,
     server_keys: &JwkSet,
     client_keys: &JwkSet,
     earlier: impl Fn(&str) -> Option<ConfirmationKey>,
@@ -31,7 +41,7 @@ pub(super) fn read(
         }
     };
     let key = match method {
-        ("jwk", value) => in_clear(value.as_object().ok_or(Refusal::ConfirmationMalformed)?, value)?,
+        ("jwk", value) => as_it_stands(value.as_object().ok_or(Refusal::ConfirmationMalformed)?, value, in_clear)?,
         ("kid", value) => {
             let kid = value.as_str().ok_or(Refusal::ConfirmationMalformed)?;
             match by_name(kid, client_keys) {
@@ -50,10 +60,11 @@ pub(super) fn read(
     ConfirmationKey::from_jwk(&key).map(Confirmation::Key).map_err(|_| Refusal::ConfirmationKeyUnusable)
 }
 
-/// A public key that stands in the token (RFC 7800 §3.2). Whatever would let a reader of the token make
+/// A key that stands in the token (RFC 7800 §3.2), a public one, or in an answer about it. Whatever would let a reader of the token make
 /// proofs is refused before anything else is looked at.
-fn in_clear(members: &Map<String, Value>, value: &Value) -> Result<Jwk, Refusal> {
-    if members.get("kty").is_some_and(|kty| kty == "oct") || members.contains_key("k") {
+fn as_it_stands(members: &Map<String, Value>, value: &Value, in_clear: KeysInClear) -> Result<Jwk, Refusal> {
+    let is_symmetric = members.get("kty").is_some_and(|kty| kty == "oct") || members.contains_key("k");
+    if is_symmetric && in_clear == KeysInClear::Public {
         return Err(Refusal::ConfirmationKeyInClear);
     }
     if members.contains_key("d") {

@@ -4,18 +4,22 @@
 //! [`Validator`] takes a token apart in an order in which nothing is believed too early: whose key it should
 //! be signed with, whether it is, and only then what it claims. The result, [`ValidatedToken`], holds no
 //! part of the token as it was sent.
+//!
+//! What an opaque token says is told by its server: an [`IntrospectionAnswer`] is judged by the same rules.
 
 mod certificate;
 mod claims;
 mod confirmation;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod introspection;
 mod key_selection;
 mod policy;
 mod validated;
 mod validator;
 
 pub use certificate::CertificateThumbprint;
+pub use introspection::{AnswerError, IntrospectedClaims, IntrospectionAnswer};
 pub use policy::{AuthorizationServer, Policy};
 pub use validated::{Confirmation, Holder, ValidatedToken};
 pub use validator::{EarlierKey, Validator};

@@ -1,7 +1,12 @@
 //! Is this token good, here and now?
 
 use super::claims::{Claims, UnverifiedClaims};
-use super::{AuthorizationServer, Confirmation, Policy, ValidatedToken, confirmation, key_selection};
+use serde_json::Value;
+
+use super::confirmation::KeysInClear;
+use super::{
+    AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, confirmation, key_selection,
+};
 use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
 use crate::proof::ConfirmationKey;
@@ -78,9 +83,9 @@ impl Validator {
         let claims = claims.believed();
 
         let audience = self.our_audience(&claims)?;
-        let expires = self.check_times(&claims, now)?;
+        let expires = self.check_times(&claims, now, self.policy.allow_no_expiry)?;
         let subject = claims.subject()?.map(str::to_owned);
-        let confirmation = self.confirmation(&claims, server, |kid| {
+        let confirmation = self.confirmation(&claims, KeysInClear::Public, server, |kid| {
             earlier(&EarlierKey { issuer: &server.issuer, subject: subject.as_deref()?, kid })
         })?;
         let scope = claims.get("scope").map(Scope::from_claim).transpose()?.unwrap_or_default();
@@ -94,6 +99,67 @@ impl Validator {
             fingerprint: Fingerprint::of(token.as_bytes()),
             hashes: TokenHashes::of_jwt(token, header.algorithm),
         })
+    }
+
+    /// Judges what the server of this issuer has answered about a token that does not speak for itself (RFC 7662, RFC 9200 §5.9),
+    /// as it is at `now`: by the same rules as the claims of a signed token, except that issuer and audience may be left out, and that
+    /// a symmetric key may stand in it in clear.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies.
+    pub fn validate_introspected(
+        &self,
+        token: &str,
+        issuer: &str,
+        answer: &IntrospectionAnswer,
+        now: Timestamp,
+        earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
+    ) -> Result<ValidatedToken, Refusal> {
+        let IntrospectionAnswer::Active(claims) = answer else { return Err(Refusal::TokenInactive) };
+        let (server, claims) = (self.server(issuer)?, &claims.0);
+        check_issuer(claims, issuer)?;
+        let audience = match claims.get("aud") {
+            None => self.policy.audience.clone(),
+            Some(_) => self.our_audience(claims)?,
+        };
+        let expires = self.check_times(claims, now, self.policy.allow_no_expiry)?;
+        let subject = claims.subject()?.map(str::to_owned);
+        let confirmation = self.confirmation(claims, KeysInClear::Any, server, |kid| {
+            earlier(&EarlierKey { issuer: &server.issuer, subject: subject.as_deref()?, kid })
+        })?;
+        let scope = claims.get("scope").map(Scope::from_claim).transpose()?.unwrap_or_default();
+        Ok(ValidatedToken {
+            issuer: server.issuer.clone(),
+            subject,
+            audience,
+            expires,
+            confirmation,
+            scope,
+            fingerprint: Fingerprint::of(token.as_bytes()),
+            hashes: TokenHashes::of_text(token),
+        })
+    }
+
+    /// Judges what its server has answered about a signed token that was found good before. What the token says stays; the answer can
+    /// only end it sooner.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies.
+    pub fn confirm_introspected(
+        &self,
+        token: &ValidatedToken,
+        answer: &IntrospectionAnswer,
+        now: Timestamp,
+    ) -> Result<ValidatedToken, Refusal> {
+        let IntrospectionAnswer::Active(claims) = answer else { return Err(Refusal::TokenInactive) };
+        let claims = &claims.0;
+        check_issuer(claims, &token.issuer)?;
+        if claims.get("aud").is_some() {
+            self.our_audience(claims)?;
+        }
+        let sooner = self.check_times(claims, now, true)?;
+        let expires = [token.expires, sooner].into_iter().flatten().min();
+        Ok(ValidatedToken { expires, ..token.clone() })
     }
 
     fn server(&self, issuer: &str) -> Result<&AuthorizationServer, Refusal> {
@@ -115,14 +181,14 @@ impl Validator {
 
     /// Checks `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6) and gives the end of the token, leeway
     /// included.
-    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+    fn check_times(&self, claims: &Claims, now: Timestamp, may_be_endless: bool) -> Result<Option<Timestamp>, Refusal> {
         let latest_start = now.saturating_add(self.policy.leeway);
         let expires = claims.date("exp")?.map(|exp| exp.saturating_add(self.policy.leeway));
         let (not_before, issued_at) = (claims.date("nbf")?, claims.date("iat")?);
         match expires {
             Some(expires) if now >= expires => return Err(Refusal::TokenExpired),
             None if claims.get("exi").is_some() => return Err(Refusal::ExpiryRelative),
-            None if !self.policy.allow_no_expiry => return Err(Refusal::ExpiryMissing),
+            None if !may_be_endless => return Err(Refusal::ExpiryMissing),
             Some(_) | None => {}
         }
         if not_before.is_some_and(|not_before| not_before > latest_start) {
@@ -137,14 +203,25 @@ impl Validator {
     fn confirmation(
         &self,
         claims: &Claims,
+        in_clear: KeysInClear,
         server: &AuthorizationServer,
         earlier: impl Fn(&str) -> Option<ConfirmationKey>,
     ) -> Result<Confirmation, Refusal> {
         match claims.get("cnf") {
-            Some(cnf) => confirmation::read(cnf, &server.keys, &self.client_keys, earlier),
+            Some(cnf) => confirmation::read(cnf, in_clear, &server.keys, &self.client_keys, earlier),
             None if self.policy.allow_bearer => Ok(Confirmation::Bearer),
             None => Err(Refusal::BearerRefused),
         }
+    }
+}
+
+/// `iss` in an answer (RFC 7662 §2.2), if it is there: a server speaks for itself.
+fn check_issuer(claims: &Claims, expected: &str) -> Result<(), Refusal> {
+    match claims.get("iss") {
+        None => Ok(()),
+        Some(Value::String(issuer)) if issuer == expected => Ok(()),
+        Some(Value::String(issuer)) => Err(Refusal::IssuerForeign { issuer: Quoted::new(issuer) }),
+        Some(_) => Err(Refusal::ClaimMalformed { claim: "iss" }),
     }
 }
 
