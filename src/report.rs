@@ -101,6 +101,9 @@ pub(crate) enum Reason {
         "more tokens in a second than all clients may publish (authz_info_rate_total); no more lines about it for a minute"
     )]
     AuthzInfoRateTotal,
+    /// What its server says about the token, or the server's keys, cannot be had.
+    #[error("the token's authorization server cannot be asked, or has not answered in time")]
+    ServerUnavailable,
     /// No memory or no randomness.
     #[error("the broker's machine has no memory or no randomness left")]
     Resources,
@@ -143,6 +146,7 @@ impl Reason {
             Self::AuthzInfoFull => "authz-info-full",
             Self::AuthzInfoRate => "authz-info-rate",
             Self::AuthzInfoRateTotal => "authz-info-rate-total",
+            Self::ServerUnavailable => "server-unavailable",
             Self::Resources => "resources",
         }
     }

@@ -12,6 +12,7 @@ use super::packets::connack_not_authorized;
 use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
 use crate::plugin::Plugin;
+use crate::remote::Judgement;
 use crate::report::{self, Reason};
 use crate::session::{Grant, Origin, Phase, Publisher, Rights, Session};
 use crate::state::Record;
@@ -94,8 +95,12 @@ impl Plugin {
     pub(super) fn validate(&self, token: &str) -> Result<ValidatedToken, Refused> {
         let now = clock::now();
         let earlier = |name: &EarlierKey<'_>| self.held.borrow().earlier_key(name, now);
-        let outcome = self.configuration().validator.validate_knowing(token, now, earlier);
-        let validated = outcome.about(Fingerprint::of(token.as_bytes()))?;
+        let configuration = self.configuration();
+        let judged = self.remote.borrow_mut().judge(&configuration.validator, token, now, earlier);
+        let validated = match judged.about(Fingerprint::of(token.as_bytes()))? {
+            Judgement::Good(validated) => *validated,
+            Judgement::Needs(_) => return Err(Reason::ServerUnavailable).about(Fingerprint::of(token.as_bytes())),
+        };
         if self.remote.borrow().has_revoked(&Origin::of(&validated)) {
             return Err(Reason::Revoked).about(validated.fingerprint);
         }

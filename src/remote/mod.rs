@@ -4,15 +4,22 @@
 //! `TICK`: docs/decisions/0013-network-on-threads-of-its-own.md. Nothing else in the plugin opens a connection.
 
 mod https;
+mod judgement;
 mod revocation_list;
 mod schedule;
 mod workers;
 
 use std::time::Instant;
 
+use ace_profile::Timestamp;
+use ace_profile::proof::ConfirmationKey;
+use ace_profile::token::{EarlierKey, Validator};
+
+use crate::report::Reason;
 use crate::session::Origin;
 
 pub use https::{Endpoint, EndpointError, RequestError};
+pub use judgement::{Inquiry, Judgement, Lease, Progress};
 pub use revocation_list::{News, RevocationList};
 pub use workers::{NotTaken, Workers};
 
@@ -39,6 +46,26 @@ impl Remote {
         let Self { workers, revocation_lists } = self;
         let news = |list: &mut RevocationList| Some((list.tick(workers, now)?, list.url().to_owned()));
         revocation_lists.iter_mut().filter_map(news).map(|(news, url)| (url, news)).collect()
+    }
+
+    /// Judges a token as it is at `now`, by what is known. Where something has to be found out first, asks for it. Never waits.
+    ///
+    /// # Errors
+    /// The [`Reason`] why the token is refused.
+    pub(crate) fn judge(
+        &mut self,
+        validator: &Validator,
+        token: &str,
+        now: Timestamp,
+        earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
+    ) -> Result<Judgement, Reason> {
+        Ok(Judgement::Good(Box::new(validator.validate_knowing(token, now, earlier)?)))
+    }
+
+    /// How far an inquiry is. One that is not known any more has failed.
+    #[must_use]
+    pub fn progress(&self, _inquiry: &Inquiry) -> Progress {
+        Progress::Failed
     }
 
     /// Whether a token has been revoked, as far as is known.

@@ -1,0 +1,51 @@
+//! A token is judged by what is known, or it is said what has to be found out first: docs/decisions/0016-attempts-that-wait-for-a-server.md.
+
+use ace_profile::revocation::TokenHashes;
+use ace_profile::token::ValidatedToken;
+
+/// What is to be said about a token now.
+#[derive(Debug)]
+pub enum Judgement {
+    /// It is good.
+    Good(Box<ValidatedToken>),
+    /// That depends on what is being asked for.
+    Needs(Inquiry),
+}
+
+/// Something that has been asked for, and on which judgements wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inquiry {
+    /// What a server says about a token.
+    Token(TokenHashes),
+    /// The keys of a server, fetched anew.
+    Keys {
+        /// Whose.
+        issuer: Box<str>,
+        /// The number of the fetch.
+        fetch: u64,
+    },
+}
+
+/// How far an inquiry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Not answered, and within its time.
+    UnderWay,
+    /// It is time to judge again.
+    Settled,
+    /// There is no answer that could be used.
+    Failed,
+}
+
+/// What rests on a server's answer about a token has one of these: while it lives, the server is asked again before the answer
+/// runs out.
+#[derive(Debug, Clone)]
+pub struct Lease(std::rc::Rc<TokenHashes>);
+
+impl Lease {
+    /// Which token it is about.
+    #[must_use]
+    pub fn token(&self) -> &TokenHashes {
+        &self.0
+    }
+}
