@@ -28,6 +28,7 @@ mod expiry;
 mod extended_master_secret;
 mod flood;
 mod harness;
+mod harness_https_server;
 mod held;
 mod hostile;
 mod interplay;
@@ -65,6 +66,7 @@ const THREADS: usize = 4;
 
 static CASES: &[&[Case]] = &[
     harness::CASES,
+    harness_https_server::CASES,
     connecting::CASES,
     mqtt311::CASES,
     tokens::CASES,

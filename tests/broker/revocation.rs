@@ -331,8 +331,8 @@ fn e4_a_server_that_cannot_be_verified_is_not_believed(ctx: &Ctx) {
 
 fn e4_a_redirect_is_not_followed(ctx: &Ctx) {
     let elsewhere = Revoker::start();
-    let location = format!("Location: https://localhost:{}/trl\r\n", elsewhere.server.port());
-    let server = HttpsServer::start(move |_| Answer { status: 302, headers: location.clone(), body: Vec::new() });
+    let location = elsewhere.server.url("/trl");
+    let server = HttpsServer::start(move |_| Answer::redirect(&location));
     let broker = asking(server.port()).start(ctx);
     let device = broker.device("sensor");
     elsewhere.revoke(&device);

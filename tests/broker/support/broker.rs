@@ -351,8 +351,9 @@ fn command(ctx: &Ctx, setup: &Setup, folder: &Path) -> Command {
 }
 
 fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: &Ports) -> String {
+    let server = &pki().server;
     for (name, text) in
-        [("server.crt", &pki().certificate), ("server.key", &pki().private_key), ("ca.crt", &pki().authority)]
+        [("server.crt", &server.certificate), ("server.key", &server.private_key), ("ca.crt", &pki().authority)]
     {
         std::fs::write(folder.join(name), text).expect("a TLS file");
     }

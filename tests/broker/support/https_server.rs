@@ -1,64 +1,64 @@
-//! An HTTPS server on loopback whose answers a case decides: what the plugin asks, and what it makes of what it gets.
+//! HTTPS servers on loopback whose answers a case decides: what the plugin asks, and what it makes of what it gets.
+//!
+//! Each connection has a thread of its own and carries one request. All of them end with the server.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+mod answer;
+mod connection;
+mod request;
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, Stream};
+
+pub use answer::{Answer, Gate};
+pub use request::Request;
 
 use super::PATIENCE;
-use super::pki::pki;
+use super::broker::free_port;
+use super::pki::{Identity, pki};
 
-/// The longest request that is read.
-const REQUEST_BYTES_MAX: usize = 256 * 1024;
 /// How often something without an event of its own is looked at.
 const GLANCE: Duration = Duration::from_millis(5);
-
-/// What was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Path and query.
-    pub target: String,
-    /// The header `Authorization`.
-    pub authorization: Option<String>,
-}
-
-/// What to answer.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// More headers, each with its line end.
-    pub headers: String,
-    /// The content.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// Status 200 with this content.
-    pub fn ok(media_type: &str, body: Vec<u8>) -> Self {
-        Self { status: 200, headers: format!("Content-Type: {media_type}\r\n"), body }
-    }
-
-    /// A status without content.
-    pub fn status(status: u16) -> Self {
-        Self { status, headers: String::new(), body: Vec::new() }
-    }
-}
+/// How many connections are served at a time; more are closed at once.
+const CONNECTIONS_MAX: usize = 1000;
+/// A thread needs little: a connection is served by a few calls.
+const STACK_BYTES: usize = 512 * 1024;
 
 type Answering = dyn Fn(&Request) -> Answer + Send + Sync;
 
-/// The server. Ends when it goes.
+/// The server. Ends when it goes, and its connections with it.
 pub struct HttpsServer {
     port: u16,
-    requests: Arc<Mutex<Vec<Request>>>,
-    is_over: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the server's threads have in common.
+struct Shared {
+    config: Arc<ServerConfig>,
+    answer: Box<Answering>,
+    is_over: AtomicBool,
+    requests: Mutex<Vec<Request>>,
+    connections: Mutex<Connections>,
+    asking: AtomicUsize,
+    asking_most: AtomicUsize,
+}
+
+/// The connections that there are.
+#[derive(Default)]
+struct Connections {
+    /// How many there have been.
+    count: usize,
+    /// Those that are open, to be closed at the end.
+    open: HashMap<usize, TcpStream>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl HttpsServer {
@@ -69,23 +69,36 @@ impl HttpsServer {
 
     /// The same on this port, where another has been.
     pub fn start_at(port: u16, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_as(&pki().server, port, answer)
+    }
+
+    /// One that shows this certificate.
+    pub fn start_with(identity: &Identity, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_as(identity, 0, answer)
+    }
+
+    fn start_as(identity: &Identity, port: u16, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (requests, is_over) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::new(AtomicBool::new(false)));
-        let (seen, over) = (Arc::clone(&requests), Arc::clone(&is_over));
-        let answer: Arc<Answering> = Arc::new(answer);
-        let config = config();
+        let shared = Arc::new(Shared {
+            config: config(identity),
+            answer: Box::new(answer),
+            is_over: AtomicBool::new(false),
+            requests: Mutex::default(),
+            connections: Mutex::default(),
+            asking: AtomicUsize::new(0),
+            asking_most: AtomicUsize::new(0),
+        });
+        let listening = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
-                if over.load(Ordering::SeqCst) {
+                if listening.is_over() {
                     return;
                 }
-                let (config, seen, answer) = (Arc::clone(&config), Arc::clone(&seen), Arc::clone(&answer));
-                // One connection that fails is the other side's business, and the case's.
-                thread::spawn(move || serve(stream, config, &seen, &*answer));
+                listening.take(stream);
             }
         });
-        Self { port, requests, is_over, thread: Some(thread) }
+        Self { port, shared, thread: Some(thread) }
     }
 
     /// Its port.
@@ -93,16 +106,41 @@ impl HttpsServer {
         self.port
     }
 
+    /// Where this path of its is.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port)
+    }
+
     /// What has been asked up to now.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests.lock().expect("requests").clone()
+        lock(&self.shared.requests).clone()
+    }
+
+    /// How many connections have come in up to now, whatever became of them.
+    pub fn connections(&self) -> usize {
+        lock(&self.shared.connections).count
+    }
+
+    /// How many requests have waited for their answers at the same time, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.asking_most.load(Ordering::SeqCst)
     }
 
     /// Waits until so many requests more have come in.
     pub fn wait_for(&self, more: usize) {
-        let (deadline, wanted) = (Instant::now() + PATIENCE, self.requests().len() + more);
-        while self.requests().len() < wanted {
-            assert!(Instant::now() < deadline, "{} requests, {wanted} expected", self.requests().len());
+        let wanted = self.requests().len() + more;
+        self.wait_until("requests", wanted, || self.requests().len());
+    }
+
+    /// Waits until so many connections have come in since it was started.
+    pub fn wait_for_connections(&self, wanted: usize) {
+        self.wait_until("connections", wanted, || self.connections());
+    }
+
+    fn wait_until(&self, what: &str, wanted: usize, count: impl Fn() -> usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while count() < wanted {
+            assert!(Instant::now() < deadline, "{} {what}, {wanted} expected, at port {}", count(), self.port);
             sleep(GLANCE);
         }
     }
@@ -110,18 +148,76 @@ impl HttpsServer {
 
 impl Drop for HttpsServer {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
+        self.shared.is_over.store(true, Ordering::SeqCst);
         // Wakes the thread up.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        let threads = {
+            let mut connections = lock(&self.shared.connections);
+            for stream in connections.open.values() {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            std::mem::take(&mut connections.threads)
+        };
+        for thread in threads {
+            let _ = thread.join();
+        }
     }
 }
 
-fn config() -> Arc<ServerConfig> {
-    let certificate = CertificateDer::from_pem_slice(pki().certificate.as_bytes()).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(pki().private_key.as_bytes()).expect("a key");
+impl Shared {
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Has a thread serve one connection.
+    fn take(self: &Arc<Self>, stream: TcpStream) {
+        let mut connections = lock(&self.connections);
+        connections.count += 1;
+        connections.threads.retain(|thread| !thread.is_finished());
+        let (number, Ok(again)) = (connections.count, stream.try_clone()) else { return };
+        if connections.open.len() >= CONNECTIONS_MAX {
+            return;
+        }
+        connections.open.insert(number, again);
+        let shared = Arc::clone(self);
+        let serving = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+            // A connection that fails is the other side's business, and the case's.
+            connection::serve(stream, &shared);
+            lock(&shared.connections).open.remove(&number);
+        });
+        connections.threads.push(serving.expect("a thread"));
+    }
+
+    /// Notes the request for as long as it waits for its answer, and has the case answer it.
+    fn answered(&self, request: Request) -> (Answer, Asking<'_>) {
+        let at_once = self.asking.fetch_add(1, Ordering::SeqCst) + 1;
+        self.asking_most.fetch_max(at_once, Ordering::SeqCst);
+        let asking = Asking(&self.asking);
+        lock(&self.requests).push(request.clone());
+        ((self.answer)(&request), asking)
+    }
+}
+
+/// One request that waits for its answer.
+struct Asking<'a>(&'a AtomicUsize);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A case that panics while it answers must not have others panic, too.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn config(identity: &Identity) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(identity.private_key.as_bytes()).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -132,38 +228,22 @@ fn config() -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// One request, one answer.
-fn serve(mut socket: TcpStream, config: Arc<ServerConfig>, seen: &Mutex<Vec<Request>>, answer: &Answering) {
-    let _ = socket.set_read_timeout(Some(PATIENCE));
-    let _ = socket.set_write_timeout(Some(PATIENCE));
-    let Ok(mut tls) = ServerConnection::new(config) else { return };
-    let mut stream = Stream::new(&mut tls, &mut socket);
-    let Some(request) = read(&mut stream) else { return };
-    seen.lock().expect("requests").push(request.clone());
-    let Answer { status, headers, body } = answer(&request);
-    let head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).and_then(|()| stream.flush());
-    tls.send_close_notify();
-    let _ = tls.complete_io(&mut socket);
+/// A port at which nobody listens: connections to it are refused.
+pub fn refusing_port() -> u16 {
+    free_port()
 }
 
-/// The head of a request; what a request carries besides is not looked at.
-fn read(stream: &mut impl Read) -> Option<Request> {
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end;
-        }
-        let length = stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
-        bytes.extend_from_slice(buffer.get(..length)?);
-        if bytes.len() > REQUEST_BYTES_MAX {
-            return None;
-        }
-    };
-    let head = String::from_utf8_lossy(bytes.get(..end)?).into_owned();
-    let mut lines = head.split("\r\n");
-    let target = lines.next()?.split(' ').nth(1)?.to_owned();
-    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    let authorization = lines.filter_map(header).find(|(name, _)| name == "authorization").map(|(_, value)| value);
-    Some(Request { target, authorization })
+/// A server that takes connections and never says a word, not even in TLS. It ends when it goes.
+pub struct MuteServer(TcpListener);
+
+impl MuteServer {
+    /// One on a free port. The kernel takes its connections, as many as fit into its queue.
+    pub fn start() -> Self {
+        Self(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"))
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().expect("an address").port()
+    }
 }

@@ -26,7 +26,7 @@ pub use broker::{Broker, PATIENCE};
 pub use case::{Case, Ctx, Kind};
 pub use client::Client;
 pub use device::{Attempt, Device, Reply, Way};
-pub use https_server::{Answer, HttpsServer};
+pub use https_server::{Answer, Gate, HttpsServer, MuteServer};
 pub use key::Key;
 pub use packet::{Connect, Protocol};
 pub use setup::Setup;

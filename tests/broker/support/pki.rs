@@ -1,19 +1,27 @@
-//! A certificate authority of the run's own, and the broker's certificate from it.
+//! A certificate authority of the run's own, the certificate from it that servers show, and others that nobody should trust.
 
 use std::sync::OnceLock;
 
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
 use super::key::Key;
 
-/// What the broker and its clients need for TLS.
-pub struct Pki {
-    /// The broker's certificate, PEM.
+/// A certificate and its key.
+pub struct Identity {
+    /// The certificate, PEM.
     pub certificate: String,
     /// Its private key, PEM.
     pub private_key: String,
+}
+
+/// What the broker and its clients need for TLS.
+pub struct Pki {
+    /// What the broker shows, and other servers on this machine: for `localhost` and 127.0.0.1.
+    pub server: Identity,
     /// The authority's certificate, PEM.
     pub authority: String,
     /// The authority that clients trust.
@@ -22,6 +30,19 @@ pub struct Pki {
 }
 
 impl Pki {
+    /// For another server than the one that shows it.
+    pub fn of_another_name(&self) -> Identity {
+        identity(&self.issuer, &["as.test"], |_| ())
+    }
+
+    /// One that was good until some years ago.
+    pub fn expired(&self) -> Identity {
+        identity(&self.issuer, &LOCAL, |params| {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2020, 12, 31);
+        })
+    }
+
     /// A certificate for a client's key, with this common name in its subject; DER.
     pub fn client_certificate(&self, key: &Key, common_name: &str) -> CertificateDer<'static> {
         let key = KeyPair::try_from(key.pkcs8()).expect("a key for a certificate");
@@ -33,29 +54,40 @@ impl Pki {
     }
 }
 
+/// The names of this machine.
+const LOCAL: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// One for this machine, from an authority that nobody knows.
+pub fn of_unknown_authority() -> Identity {
+    identity(&authority("nobody").1, &LOCAL, |_| ())
+}
+
+fn identity(issuer: &Issuer<'_, KeyPair>, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("server names");
+    change(&mut params);
+    let key = KeyPair::generate().expect("server key");
+    let certificate = params.signed_by(&key, issuer).expect("server certificate").pem();
+    Identity { certificate, private_key: key.serialize_pem() }
+}
+
+/// A new authority with this name: its certificate, and what signs in its name.
+fn authority(name: &str) -> (Certificate, Issuer<'static, KeyPair>) {
+    let mut params = CertificateParams::new(Vec::new()).expect("authority");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("authority key");
+    let certificate = params.self_signed(&key).expect("authority");
+    (certificate, Issuer::new(params, key))
+}
+
 /// The one of this run.
 pub fn pki() -> &'static Pki {
     static PKI: OnceLock<Pki> = OnceLock::new();
     PKI.get_or_init(|| {
-        let mut params = CertificateParams::new(Vec::new()).expect("authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority_key = KeyPair::generate().expect("authority key");
-        let authority = params.self_signed(&authority_key).expect("authority");
-        let issuer = Issuer::new(params, authority_key);
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let server_key = KeyPair::generate().expect("server key");
-        let server = CertificateParams::new(names)
-            .expect("server names")
-            .signed_by(&server_key, &issuer)
-            .expect("server certificate");
+        let (authority, issuer) = authority("the suite");
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone()).expect("a trusted authority");
-        Pki {
-            certificate: server.pem(),
-            private_key: server_key.serialize_pem(),
-            roots,
-            authority: authority.pem(),
-            issuer,
-        }
+        Pki { server: identity(&issuer, &LOCAL, |_| ()), roots, authority: authority.pem(), issuer }
     })
 }
