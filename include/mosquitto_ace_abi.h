@@ -23,6 +23,8 @@ enum ace_constants {
 
 /* Return codes. */
 enum ace_err {
+	/* Since 2.1. */
+	ACE_ERR_AUTH_DELAYED = -5,
 	ACE_ERR_AUTH_CONTINUE = -4,
 	ACE_ERR_SUCCESS = 0,
 	ACE_ERR_NOMEM = 1,
@@ -187,6 +189,7 @@ typedef int (*ace_fn_set_username)(struct mosquitto *client, const char *usernam
 typedef int (*ace_fn_kick_client)(const char *client_id, bool with_will);
 /* Since 2.1. */
 typedef struct mosquitto *(*ace_fn_client)(const char *client_id);
+typedef void (*ace_fn_complete_basic_auth)(const char *client_id, int result);
 typedef int (*ace_fn_plugin_set_info)(void *plugin, const char *name, const char *version);
 
 #endif

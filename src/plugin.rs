@@ -21,7 +21,7 @@ use crate::broker::{
     WillSet, clock, tls,
 };
 use crate::config::{Configuration, RevocationSource};
-use crate::events::{AuthzInfo, Challenges};
+use crate::events::{Allowance, Arriving, AuthzInfo, Challenges, Delayed};
 use crate::remote::{Remote, RevocationList};
 use crate::session::{Arrivals, HeldTokens, Matchers, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
@@ -47,6 +47,13 @@ pub struct Plugin {
     pub(crate) state: Option<Rc<State>>,
     pub(crate) matchers: RefCell<Matchers>,
     pub(crate) challenges: RefCell<Challenges>,
+    /// Authentications that the broker has put off, and tokens that are to be held, until they can be judged.
+    pub(crate) delayed: RefCell<Vec<Delayed>>,
+    pub(crate) arriving: RefCell<Vec<Arriving>>,
+    /// When these were last looked at.
+    pub(crate) attempts_looked_at: Cell<Option<Instant>>,
+    /// How long the broker's thread may wait for a server.
+    pub(crate) allowance: RefCell<Allowance>,
     pub(crate) replays: RefCell<ReplayCache>,
     pub(crate) remote: RefCell<Remote>,
     /// Clients to be disconnected at the next occasion.
@@ -79,6 +86,10 @@ impl Plugin {
             state: None,
             matchers: RefCell::default(),
             challenges: RefCell::default(),
+            delayed: RefCell::default(),
+            arriving: RefCell::default(),
+            attempts_looked_at: Cell::new(None),
+            allowance: RefCell::new(Allowance::new(Instant::now())),
             replays: RefCell::new(replays),
             remote: RefCell::new(Remote { revocation_lists, ..Remote::default() }),
             endings: RefCell::default(),

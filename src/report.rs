@@ -3,6 +3,8 @@
 //! A line names the client id, the address, the reason's code and sentence and, where there was a token, the token's
 //! fingerprint. Never a token, a key, a secret or a MAC.
 
+use std::ffi::CStr;
+
 use ace_profile::{Fingerprint, Quoted, Refusal};
 use thiserror::Error;
 
@@ -174,6 +176,19 @@ pub(crate) fn token_held(broker: &Broker, client: &Client<'_>, token: Fingerprin
     broker.log(Level::Info, &format!("ace: took a token from {}{}", Who(client), Token(Some(token))));
 }
 
+/// Tells that a token that a client had published was not taken, when that has turned out.
+pub(crate) fn late_token_refused(broker: &Broker, client_id: &CStr, reason: &Reason, token: Option<Fingerprint>) {
+    let id = Quoted::new(&client_id.to_string_lossy());
+    let line = format!("ace: refused a token of client {id}: {}: {reason}{}", reason.code(), Token(token));
+    broker.log(Level::Notice, &line);
+}
+
+/// Tells that a token that a client had published was taken, when that has turned out.
+pub(crate) fn late_token_held(broker: &Broker, client_id: &CStr, token: Fingerprint) {
+    let id = Quoted::new(&client_id.to_string_lossy());
+    broker.log(Level::Info, &format!("ace: took a token from client {id}{}", Token(Some(token))));
+}
+
 /// Tells that a connected client was denied something.
 pub(crate) fn denied(broker: &Broker, client: &Client<'_>, what: &str, topic: &[u8], code: &str) {
     let topic = Quoted::new(&String::from_utf8_lossy(topic.get(..TOPIC_SHOWN).unwrap_or(topic)));
@@ -187,7 +202,7 @@ struct Who<'a>(&'a Client<'a>);
 
 impl std::fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = |text: Option<&std::ffi::CStr>| text.map(|text| text.to_string_lossy().into_owned());
+        let text = |text: Option<&CStr>| text.map(|text| text.to_string_lossy().into_owned());
         let id = text(self.0.id()).unwrap_or_default();
         let address = text(self.0.address()).unwrap_or_else(|| String::from("unknown"));
         write!(f, "client {} at {}", Quoted::new(&id), address.escape_debug())

@@ -200,4 +200,6 @@ static int plugin_set_info(void *plugin, const char *name, const char *version)
 
 const ace_fn_plugin_set_info check_plugin_set_info = plugin_set_info;
 const ace_fn_client check_client = mosquitto_client;
+const ace_fn_complete_basic_auth check_complete_basic_auth = mosquitto_complete_basic_auth;
+CONSTANT(ACE_ERR_AUTH_DELAYED, MOSQ_ERR_AUTH_DELAYED);
 #endif

@@ -10,6 +10,7 @@ pub struct mosquitto {
 pub const ACE_PLUGIN_VERSION: ace_constants = 5;
 pub const ACE_CLIENT_PROTOCOL_WEBSOCKETS: ace_constants = 2;
 pub type ace_constants = core::ffi::c_uint;
+pub const ACE_ERR_AUTH_DELAYED: ace_err = -5;
 pub const ACE_ERR_AUTH_CONTINUE: ace_err = -4;
 pub const ACE_ERR_SUCCESS: ace_err = 0;
 pub const ACE_ERR_NOMEM: ace_err = 1;
@@ -190,6 +191,8 @@ pub type ace_fn_kick_client = ::core::option::Option<
 >;
 pub type ace_fn_client =
     ::core::option::Option<unsafe extern "C" fn(client_id: *const core::ffi::c_char) -> *mut mosquitto>;
+pub type ace_fn_complete_basic_auth =
+    ::core::option::Option<unsafe extern "C" fn(client_id: *const core::ffi::c_char, result: core::ffi::c_int)>;
 pub type ace_fn_plugin_set_info = ::core::option::Option<
     unsafe extern "C" fn(
         plugin: *mut core::ffi::c_void,

@@ -20,7 +20,7 @@ pub struct ClientKey(usize);
 
 impl ClientKey {
     pub(super) fn of(client: *const abi::mosquitto) -> Self {
-        Self(client.addr())
+        Self(client.expose_provenance())
     }
 
     /// The address as a number.

@@ -367,6 +367,7 @@ pub(super) fn broker() -> Broker {
             set_username,
             kick_client_by_clientid,
             client: None,
+            complete_basic_auth: None,
             plugin_set_info: None,
         },
         plugin: ptr::null_mut(),

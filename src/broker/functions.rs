@@ -72,6 +72,8 @@ pub(super) struct Functions {
     /// Since 2.1.
     pub(super) client: Option<unsafe extern "C" fn(*const c_char) -> *mut abi::mosquitto>,
     /// Since 2.1.
+    pub(super) complete_basic_auth: Option<unsafe extern "C" fn(*const c_char, c_int)>,
+    /// Since 2.1.
     pub(super) plugin_set_info: Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char) -> c_int>,
 }
 
@@ -115,6 +117,8 @@ impl Functions {
             kick_client_by_clientid: required!(c"mosquitto_kick_client_by_clientid"),
             // SAFETY: the types are those of include/mosquitto_ace_abi.h.
             client: unsafe { lookup(c"mosquitto_client") },
+            // SAFETY: as above.
+            complete_basic_auth: unsafe { lookup(c"mosquitto_complete_basic_auth") },
             // SAFETY: as above.
             plugin_set_info: unsafe { lookup(c"mosquitto_plugin_set_info") },
         })
@@ -171,6 +175,22 @@ impl Broker {
         self.functions.client.is_some()
     }
 
+    /// Whether an authentication without method can be put off ([`Verdict::Delay`](super::Verdict::Delay)): since 2.1.
+    #[must_use]
+    pub const fn can_delay(&self) -> bool {
+        self.functions.complete_basic_auth.is_some()
+    }
+
+    /// Completes the authentication that was put off for the client of this id; the broker has one of an id at most. It raises
+    /// further events before this returns: of the client that had the id before, of the client's Will, of its queue.
+    pub fn complete_delayed(&self, client_id: &CStr, is_let_in: bool) {
+        let result = if is_let_in { abi::ACE_ERR_SUCCESS } else { abi::ACE_ERR_AUTH };
+        if let Some(complete) = self.functions.complete_basic_auth {
+            // SAFETY: the id is a C string that outlives the call.
+            unsafe { complete(client_id.as_ptr(), result) };
+        }
+    }
+
     /// Tells the broker the plugin's name and version, where it wants to know.
     pub(super) fn introduce(&self, name: &CStr, version: &CStr) {
         if let Some(set_info) = self.functions.plugin_set_info {
@@ -193,6 +213,11 @@ impl Broker {
     pub(super) fn unregister(&self, event: abi::ace_event, callback: Callback) {
         // SAFETY: as in `register`.
         unsafe { (self.functions.callback_unregister)(self.plugin, event as c_int, Some(callback), ptr::null()) };
+    }
+
+    /// A client by its address. It must not be asked for anything before it has been found to be alive.
+    pub(super) fn client_at(&self, key: ClientKey) -> Client<'_> {
+        self.client(std::ptr::with_exposed_provenance_mut(key.address()))
     }
 
     pub(super) const fn client(&self, client: *mut abi::mosquitto) -> Client<'_> {

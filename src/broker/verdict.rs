@@ -24,6 +24,9 @@ pub enum Verdict {
     RefuseAccess = abi::ACE_ERR_ACL_DENIED,
     /// Go on with the authentication: an AUTH packet goes out with the event's data.
     Continue = abi::ACE_ERR_AUTH_CONTINUE,
+    /// Whether this client is let in is said later, by [`Broker::complete_delayed`](super::Broker::complete_delayed) (answer to an
+    /// authentication without method).
+    Delay = abi::ACE_ERR_AUTH_DELAYED,
     /// Not ours: ask the next plugin.
     Defer = abi::ACE_ERR_PLUGIN_DEFER,
     /// The event has no outcome to decide on.
@@ -52,6 +55,7 @@ mod tests {
             (Verdict::RefuseSilently, abi::ACE_ERR_ACL_DENIED),
             (Verdict::RefuseAccess, abi::ACE_ERR_ACL_DENIED),
             (Verdict::Continue, abi::ACE_ERR_AUTH_CONTINUE),
+            (Verdict::Delay, abi::ACE_ERR_AUTH_DELAYED),
             (Verdict::Defer, abi::ACE_ERR_PLUGIN_DEFER),
             (Verdict::Failed, abi::ACE_ERR_UNKNOWN),
         ] {

@@ -14,7 +14,7 @@ use ace_profile::token::{AuthorizationServer, Policy, Validator};
 
 use super::document::{self, Document, Written};
 use super::hint::{HINTS_BYTES_MAX, hint};
-use super::{AuthzInfo, ConfigError, Configuration, Draft00};
+use super::{AuthzInfo, ConfigError, Configuration, Draft00, WhenUnknown};
 use crate::session::{HeldBounds, PublicTopics};
 
 /// The longest configuration file that is read, in bytes.
@@ -95,6 +95,7 @@ impl Source<'_> {
             other_clients: mqtt.other_clients,
             as_hints,
             revocation_lists,
+            when_unknown: WhenUnknown::Wait { longest: Duration::from_secs(2) },
             draft00: Draft00 { enabled: tokens.draft00, window: (!window.is_zero()).then_some(window) },
         })
     }

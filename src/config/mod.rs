@@ -48,6 +48,8 @@ pub struct Configuration {
     pub as_hints: Vec<String>,
     /// Where to ask for revoked tokens.
     pub revocation_lists: Vec<RevocationSource>,
+    /// What becomes of clients that cannot wait for a server otherwise.
+    pub when_unknown: WhenUnknown,
     /// The forms of the draft that are accepted.
     pub draft00: Draft00,
 }
@@ -93,6 +95,18 @@ pub enum OtherClients {
     Refuse,
     /// The broker's other plugins, its password and ACL files.
     Defer,
+}
+
+/// What becomes of clients whose token cannot be judged without a server, where nothing but the broker's thread could wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUnknown {
+    /// It does.
+    Wait {
+        /// The longest time.
+        longest: Duration,
+    },
+    /// They are told to come again.
+    Refuse,
 }
 
 /// Which of the draft's forms are accepted (rfc9431.md V4).

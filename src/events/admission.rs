@@ -5,14 +5,13 @@ use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use ace_profile::proof::ConfirmationKey;
-use ace_profile::token::{EarlierKey, ValidatedToken};
+use ace_profile::token::ValidatedToken;
 use ace_profile::{Fingerprint, Refusal};
 
-use super::packets::connack_not_authorized;
+use super::packets::{CONNACK_311_SERVER_UNAVAILABLE, ConnectReason, connack};
 use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
 use crate::plugin::Plugin;
-use crate::remote::Judgement;
 use crate::report::{self, Reason};
 use crate::session::{Grant, Origin, Phase, Publisher, Rights, Session};
 use crate::state::Record;
@@ -26,6 +25,16 @@ pub(super) struct Refused {
 impl<R: Into<Reason>> From<R> for Refused {
     fn from(reason: R) -> Self {
         Self { reason: reason.into(), token: None }
+    }
+}
+
+impl Reason {
+    /// What a client is told in a CONNACK.
+    pub(super) const fn on_connect(&self) -> ConnectReason {
+        match self {
+            Self::ServerUnavailable => ConnectReason::ServerUnavailable,
+            _ => ConnectReason::NotAuthorized,
+        }
     }
 }
 
@@ -69,42 +78,35 @@ impl Plugin {
     }
 
     /// As [`Self::verdict`], for a CONNECT: a client that is refused is told where to get a token, if that is configured
-    /// (RFC 9431 §2.4.1, rfc9431.md C9). Where we cannot write to it, it gets the broker's CONNACK, without.
+    /// (RFC 9431 §2.4.1, rfc9431.md C9), and one whose token cannot be judged now, that it may come again. Where we cannot write
+    /// to it, it gets the broker's CONNACK, without.
     pub(super) fn verdict_on_connect(&self, client: &Client<'_>, outcome: Result<Verdict, Refused>) -> Verdict {
-        let verdict = self.verdict(client, outcome);
-        let configuration = self.configuration();
-        // MQTT 3.1.1 has no properties, and a WebSocket's frames are the broker's.
-        let can_be_told = client.speaks_mqtt5() && !client.is_websocket();
-        if verdict != Verdict::RefuseClient || configuration.as_hints.is_empty() || !can_be_told {
-            return verdict;
-        }
-        let packet = connack_not_authorized(&configuration.as_hints);
-        // One that is connected, and that the broker asks about after a reload, has sent nothing: it has none here.
-        match self.connection_of(client) {
-            Some(connection) if connection.send(&packet) => Verdict::RefuseSilently,
-            _ => verdict,
+        outcome.unwrap_or_else(|refused| {
+            report::refused(&self.broker, client, &refused.reason, refused.token);
+            // One that is connected, and that the broker asks about after a reload, has sent nothing: it has none here.
+            let is_told = self.tell_refusal(client, self.connection_of(client), &refused.reason);
+            if is_told { Verdict::RefuseSilently } else { Verdict::RefuseClient }
+        })
+    }
+
+    /// Writes the CONNACK that refuses a client, if it says something that the broker's would not. Whether it was written.
+    pub(super) fn tell_refusal(&self, client: &Client<'_>, connection: Option<Connection>, reason: &Reason) -> bool {
+        // A WebSocket's frames are the broker's.
+        let Some(connection) = connection.filter(|_| !client.is_websocket()) else { return false };
+        let hints = &self.configuration().as_hints;
+        let reason = reason.on_connect();
+        match (client.speaks_mqtt5(), reason) {
+            (true, ConnectReason::NotAuthorized) if hints.is_empty() => false,
+            (true, _) => connection.send(&connack(reason, hints)),
+            // MQTT 3.1.1 has no properties.
+            (false, ConnectReason::NotAuthorized) => false,
+            (false, ConnectReason::ServerUnavailable) => connection.send(&CONNACK_311_SERVER_UNAVAILABLE),
         }
     }
 
     /// The TLS connection of the client whose packet is being handled.
     pub(super) fn connection_of(&self, client: &Client<'_>) -> Option<Connection> {
         tls::of_client(client, self.broker.is_2_1())
-    }
-
-    /// Judges a token, its expiry and revocation included.
-    pub(super) fn validate(&self, token: &str) -> Result<ValidatedToken, Refused> {
-        let now = clock::now();
-        let earlier = |name: &EarlierKey<'_>| self.held.borrow().earlier_key(name, now);
-        let configuration = self.configuration();
-        let judged = self.remote.borrow_mut().judge(&configuration.validator, token, now, earlier);
-        let validated = match judged.about(Fingerprint::of(token.as_bytes()))? {
-            Judgement::Good(validated) => *validated,
-            Judgement::Needs(_) => return Err(Reason::ServerUnavailable).about(Fingerprint::of(token.as_bytes())),
-        };
-        if self.remote.borrow().has_revoked(&Origin::of(&validated)) {
-            return Err(Reason::Revoked).about(validated.fingerprint);
-        }
-        Ok(validated)
     }
 
     /// Checks a proof over the value that the TLS session exports (rfc9431.md C2, V1, V4).

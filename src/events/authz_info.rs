@@ -7,6 +7,7 @@
 //! connections that it does not ask about: bridges.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use ace_profile::connect::token_text;
@@ -16,7 +17,9 @@ use ace_profile::scope::shared_subscription_filter;
 use ace_profile::{Refusal, RefusalKind, Timestamp};
 
 use super::admission::{About, Refused};
+use super::arriving::Publisher;
 use super::tick::Ending;
+use super::waiting::Judged;
 use crate::broker::tls::Connection;
 use crate::broker::{Access, AclCheck, Client, ClientKey, Message, Verdict, clock};
 use crate::config;
@@ -203,10 +206,22 @@ impl Plugin {
             self.authz_info.rates.borrow_mut().note(client.key(), clock::now(), settings.rate, settings.rate_total);
         noted.map_err(NotTaken::TooMany)?;
         let text = token_text(payload).ok_or_else(|| no_token(payload))?;
-        let token = self.validate(&text)?;
+        let token = match self.judge(&text)? {
+            Judged::Good(token) => token,
+            Judged::Later(pending) => {
+                let fingerprint = pending.fingerprint();
+                let publisher = Publisher::of(client, self.connection_of(client));
+                let is_expected = self.expect_token(pending, publisher);
+                return is_expected
+                    .then_some(())
+                    .ok_or(Reason::AuthzInfoFull)
+                    .about(fingerprint)
+                    .map_err(NotTaken::NoRoom);
+            }
+        };
         let fingerprint = token.fingerprint;
         token.binding().ok_or(Reason::AuthzInfoBearer).about(fingerprint)?;
-        if !self.held.borrow_mut().hold(Rc::new(token), None) {
+        if !self.held.borrow_mut().hold(Rc::from(token), None) {
             return Err(Reason::AuthzInfoFull).about(fingerprint).map_err(NotTaken::NoRoom);
         }
         report::token_held(&self.broker, client, fingerprint);
@@ -260,6 +275,32 @@ impl Plugin {
         let key = client.key();
         let ending = Ending { key, client_id: client_id.into(), connection, takes_disconnect, sent_nonsense };
         self.authz_info.strangers.borrow_mut().push(ending);
+    }
+}
+
+impl Plugin {
+    /// Disconnects a client whose token has turned out to be bad, if it is still there.
+    pub(super) fn end_late(&self, key: ClientKey, client_id: &CStr, connection: Option<Connection>) {
+        let mut sessions = self.sessions.borrow_mut();
+        if let Some(session) = sessions.get_mut(key).filter(|session| *session.client_id == *client_id) {
+            let is_same = match (session.connection, connection) {
+                (Some(now), Some(then)) => now.is_same(&then),
+                _ => true,
+            };
+            if is_same && session.phase.get() == Phase::Connected {
+                session.phase.set(Phase::Ending);
+                self.endings.borrow_mut().push(key);
+            }
+            return;
+        }
+        // Somebody else may have the id by now: without a connection nothing would tell.
+        if let Some(connection) = connection.filter(Connection::is_alive) {
+            let client_id = client_id.into();
+            let takes_disconnect = false;
+            let ending =
+                Ending { key, client_id, connection: Some(connection), takes_disconnect, sent_nonsense: false };
+            self.authz_info.strangers.borrow_mut().push(ending);
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 
 use ace_profile::connect::{Credentials, Draft00, PasswordBytes};
 use ace_profile::proof::{ConfirmationKey, Freshness, verify_draft00};
-use ace_profile::token::Confirmation;
+use ace_profile::token::{Confirmation, ValidatedToken};
 
 use super::admission::{About, Entrance, Refused};
-use crate::broker::tls::PeerCertificate;
+use super::delayed::Form;
+use super::waiting::Judged;
+use crate::broker::tls::{Connection, PeerCertificate};
 use crate::broker::{BasicAuth, Client, Password, Verdict, clock};
 use crate::config::{Configuration, OtherClients};
 use crate::plugin::Plugin;
@@ -57,19 +59,59 @@ impl Plugin {
         match Credentials::parse(event.user_name, password).map_err(Reason::from)? {
             Credentials::None => self.without_credentials(client),
             Credentials::Foreign => self.other_client(client, Reason::NoToken),
-            Credentials::TokenInUsername { token, password } => self.token_in_user_name(client, &token, &password),
+            Credentials::TokenInUsername { token, password } => {
+                self.with_token(client, &token, &Form::UserName(password))
+            }
             Credentials::Draft00(draft00) => self.draft00(client, &draft00),
         }
     }
 
-    fn token_in_user_name(
+    /// A token that the client has sent. Where it cannot be judged yet, the broker puts the authentication off, or waits.
+    fn with_token(&self, client: &Client<'_>, token: &str, form: &Form<'_>) -> Result<Verdict, Refused> {
+        let connection = self.connection_of(client);
+        let judged = self.judge(token)?;
+        self.prove_judged(client, judged, form, connection)
+    }
+
+    pub(super) fn prove_judged(
         &self,
         client: &Client<'_>,
-        token: &str,
-        password: &PasswordBytes<'_>,
+        judged: Judged,
+        form: &Form<'_>,
+        connection: Option<Connection>,
     ) -> Result<Verdict, Refused> {
-        let connection = self.connection_of(client);
-        let token = self.validate(token)?;
+        let token = match judged {
+            Judged::Good(token) => token,
+            Judged::Later(pending) => match self.delay(client, connection, form, pending) {
+                Ok(verdict) => return Ok(verdict),
+                Err(pending) => self.wait_for(pending)?,
+            },
+        };
+        self.prove(client, &token, form, connection)
+    }
+
+    /// Has the client prove that a good token is its own, and lets it in.
+    pub(super) fn prove(
+        &self,
+        client: &Client<'_>,
+        token: &ValidatedToken,
+        form: &Form<'_>,
+        connection: Option<Connection>,
+    ) -> Result<Verdict, Refused> {
+        match form {
+            Form::UserName(password) => self.prove_by_password(client, token, password, connection),
+            Form::Draft00(draft00) => self.prove_by_draft00(client, token, draft00, connection),
+            Form::Tls => self.admit_by_tls(client, token),
+        }
+    }
+
+    fn prove_by_password(
+        &self,
+        client: &Client<'_>,
+        token: &ValidatedToken,
+        password: &PasswordBytes<'_>,
+        connection: Option<Connection>,
+    ) -> Result<Verdict, Refused> {
         match &token.confirmation {
             Confirmation::Key(key) => {
                 let proof = password.proof(key.proof_bytes()).map_err(Reason::from).about(token.fingerprint)?;
@@ -77,14 +119,14 @@ impl Plugin {
             }
             Confirmation::Certificate(thumbprint) if password.is_empty() => {
                 self.prove_by_certificate(client, thumbprint).about(token.fingerprint)?;
-                return self.admit(client, &token, Entrance::by_certificate(&token, connection));
+                return self.admit(client, token, Entrance::by_certificate(token, connection));
             }
             Confirmation::Bearer if password.is_empty() => {}
             Confirmation::Certificate(_) | Confirmation::Bearer => {
                 return Err(Reason::ProofWithoutKey).about(token.fingerprint);
             }
         }
-        self.admit(client, &token, Entrance::new("user name", connection))
+        self.admit(client, token, Entrance::new("user name", connection))
     }
 
     fn draft00(&self, client: &Client<'_>, brought: &Draft00) -> Result<Verdict, Refused> {
@@ -95,8 +137,16 @@ impl Plugin {
         if brought.freshness.is_some() && allowed.window.is_none() {
             return Err(Reason::Draft00WindowOff.into());
         }
-        let connection = self.connection_of(client);
-        let token = self.validate(&brought.token)?;
+        self.with_token(client, &brought.token, &Form::Draft00(brought))
+    }
+
+    fn prove_by_draft00(
+        &self,
+        client: &Client<'_>,
+        token: &ValidatedToken,
+        brought: &Draft00,
+        connection: Option<Connection>,
+    ) -> Result<Verdict, Refused> {
         let key = token.key().ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
         match &brought.freshness {
             None => self.prove_by_exporter(key, connection.as_ref(), &brought.proof),
@@ -104,7 +154,7 @@ impl Plugin {
         }
         .about(token.fingerprint)?;
         let how = if brought.freshness.is_some() { "draft-00 timed proof" } else { "draft-00 exporter proof" };
-        self.admit(client, &token, Entrance::new(how, connection))
+        self.admit(client, token, Entrance::new(how, connection))
     }
 
     /// Checks the draft's proof over client id, audience, time and nonce, and that it has not been used (rfc9431.md V4).

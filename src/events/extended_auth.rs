@@ -7,9 +7,10 @@ use ace_profile::random::{Random, SystemRandom};
 use ace_profile::token::{Confirmation, ValidatedToken};
 
 use super::admission::{About, Entrance, Refused};
-use super::challenges::Challenge;
-use super::packets::{DISCONNECT_NOT_AUTHORIZED, connack_not_authorized};
+use super::challenges::{Challenge, Challenged};
+use super::packets::{ConnectReason, DISCONNECT_NOT_AUTHORIZED, DISCONNECT_SERVER_BUSY, connack};
 use super::tls_identity::is_named_by_tls;
+use super::waiting::{Judged, Pending};
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ExtendedAuth, Verdict, clock};
 use crate::plugin::Plugin;
@@ -29,7 +30,7 @@ impl Plugin {
         let reauthentication = self.is_reauthentication(&event.client, connection.as_ref());
         let outcome = self.start_authentication(event, connection, reauthentication);
         if reauthentication {
-            self.tell_outcome(&event.client, connection.as_ref(), &DISCONNECT_NOT_AUTHORIZED, outcome)
+            self.tell_outcome(&event.client, connection.as_ref(), true, outcome)
         } else {
             self.verdict_on_connect(&event.client, outcome)
         }
@@ -38,14 +39,10 @@ impl Plugin {
     pub(crate) fn on_extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict {
         match self.challenges.borrow_mut().take(&event.client) {
             Some(challenge) => {
-                let packet = if challenge.reauthentication {
-                    DISCONNECT_NOT_AUTHORIZED.into()
-                } else {
-                    connack_not_authorized(&self.configuration().as_hints)
-                };
+                let reauthentication = challenge.reauthentication;
                 let connection = self.connection_of(&event.client);
                 let outcome = self.finish_authentication(event, challenge, connection);
-                self.tell_outcome(&event.client, connection.as_ref(), &packet, outcome)
+                self.tell_outcome(&event.client, connection.as_ref(), reauthentication, outcome)
             }
             None if event.method.is_some_and(|method| method != METHOD.as_bytes()) => Verdict::Defer,
             None if self.ends_by_stray_answer(&event.client) => Verdict::Continue,
@@ -61,15 +58,19 @@ impl Plugin {
         &self,
         client: &Client<'_>,
         connection: Option<&Connection>,
-        packet: &[u8],
+        reauthentication: bool,
         outcome: Result<Verdict, Refused>,
     ) -> Verdict {
-        match self.verdict(client, outcome) {
-            Verdict::RefuseClient if !client.is_websocket() && connection.is_some_and(|known| known.send(packet)) => {
-                Verdict::RefuseSilently
-            }
-            verdict => verdict,
-        }
+        outcome.unwrap_or_else(|refused| {
+            report::refused(&self.broker, client, &refused.reason, refused.token);
+            let packet = match (refused.reason.on_connect(), reauthentication) {
+                (reason, false) => connack(reason, &self.configuration().as_hints),
+                (ConnectReason::NotAuthorized, true) => DISCONNECT_NOT_AUTHORIZED.into(),
+                (ConnectReason::ServerUnavailable, true) => DISCONNECT_SERVER_BUSY.into(),
+            };
+            let is_told = !client.is_websocket() && connection.is_some_and(|known| known.send(&packet));
+            if is_told { Verdict::RefuseSilently } else { Verdict::RefuseClient }
+        })
     }
 
     /// Ends the session of a connected client that sends an answer without having been challenged; `false` if it is not
@@ -108,36 +109,51 @@ impl Plugin {
         match AuthenticationData::parse(event.data).map_err(Reason::from)? {
             AuthenticationData::WithProof { .. } if reauthentication => Err(Reason::ProofInReauthentication.into()),
             AuthenticationData::WithProof { token, proof } => {
-                let token = self.validate(token)?;
+                let token = self.judge_now(token)?;
                 let key = token.key().ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
                 self.prove_by_exporter(key, connection.as_ref(), proof).about(token.fingerprint)?;
                 self.complete(client, &token, false, Entrance::new("exporter proof", connection))
             }
             AuthenticationData::Challenge { token } => {
-                let token = self.validate(token)?;
-                self.token_alone(event, token, connection, reauthentication)
+                let judged = self.judge(token)?;
+                self.token_alone(event, judged, connection, reauthentication)
             }
             // The proof makes the client id, which anybody can say, harmless.
             AuthenticationData::StoredToken => {
                 let client_id = client.id().ok_or(Reason::NoClientId)?;
                 let held = self.held.borrow().of_client(client_id, clock::now());
                 let token = held.ok_or(Reason::NoTokenHeld)?;
-                self.token_alone(event, (*token).clone(), connection, reauthentication)
+                let judged = self.judge_again(&token)?;
+                self.token_alone(event, judged, connection, reauthentication)
             }
         }
     }
 
-    /// A token without a proof: it is asked for, if the token has a key.
+    /// A token without a proof: it is asked for, if the token has a key, or may have one.
     fn token_alone(
         &self,
         event: &ExtendedAuth<'_>,
-        token: ValidatedToken,
+        token: Judged,
         connection: Option<Connection>,
         reauthentication: bool,
     ) -> Result<Verdict, Refused> {
         let client = &event.client;
+        let token = match token {
+            Judged::Good(token) => token,
+            Judged::Later(pending) => match self.hold_back(connection, pending) {
+                Ok(pending) => {
+                    let about = pending.fingerprint();
+                    let token = Challenged::Pending(pending);
+                    return self.challenge(event, token, connection, reauthentication).about(about);
+                }
+                Err(pending) => self.wait_for(pending)?,
+            },
+        };
         match &token.confirmation {
-            Confirmation::Key(_) => self.challenge(event, token, connection, reauthentication),
+            Confirmation::Key(_) => {
+                let about = token.fingerprint;
+                self.challenge(event, Challenged::Good(token), connection, reauthentication).about(about)
+            }
             Confirmation::Certificate(thumbprint) => {
                 self.prove_by_certificate(client, thumbprint).about(token.fingerprint)?;
                 self.complete(client, &token, reauthentication, Entrance::by_certificate(&token, connection))
@@ -146,6 +162,12 @@ impl Plugin {
                 self.complete(client, &token, reauthentication, Entrance::new("bearer token", connection))
             }
         }
+    }
+
+    /// Has the client's answer wait until the token can be judged. Gives the token back if that cannot be done.
+    fn hold_back(&self, connection: Option<Connection>, pending: Pending) -> Result<Pending, Pending> {
+        let is_held_back = connection.is_some_and(|connection| connection.hold_input_back());
+        if is_held_back { Ok(pending) } else { Err(pending) }
     }
 
     /// Whether the client has authenticated on this connection before.
@@ -164,16 +186,15 @@ impl Plugin {
     fn challenge(
         &self,
         event: &ExtendedAuth<'_>,
-        token: ValidatedToken,
+        token: Challenged,
         connection: Option<Connection>,
         reauthentication: bool,
-    ) -> Result<Verdict, Refused> {
+    ) -> Result<Verdict, Reason> {
         let client_id = event.client.id().ok_or(Reason::NoClientId)?.into();
-        let fingerprint = token.fingerprint;
         let mut nonce = [0; NONCE_BYTES];
-        SystemRandom.fill(&mut nonce).map_err(|_| Reason::Resources).about(fingerprint)?;
+        SystemRandom.fill(&mut nonce).map_err(|_| Reason::Resources)?;
         if !event.answer(&nonce) {
-            return Err(Reason::Resources).about(fingerprint);
+            return Err(Reason::Resources);
         }
         let challenge = Challenge { client_id, nonce, token, connection, sent: clock::now(), reauthentication };
         self.challenges.borrow_mut().open(event.client.key(), challenge);
@@ -187,6 +208,12 @@ impl Plugin {
         connection_now: Option<Connection>,
     ) -> Result<Verdict, Refused> {
         let Challenge { nonce, token, connection, reauthentication, .. } = challenge;
+        let token = match token {
+            Challenged::Good(token) => token,
+            Challenged::Refused(refused) => return Err(refused),
+            // It came through all the same: the client has ended its half of the connection, or has sent more than an answer.
+            Challenged::Pending(pending) => return Err(Reason::ServerUnavailable).about(pending.fingerprint()),
+        };
         let same_connection = match (&connection, &connection_now) {
             (Some(then), Some(now)) => then.is_same(now),
             (None, None) => true,

@@ -2,16 +2,22 @@
 
 mod acl_check;
 mod admission;
+mod arriving;
 mod authz_info;
 mod basic_auth;
 mod challenges;
+mod delayed;
 mod extended_auth;
 mod packets;
 mod psk_key;
 mod revocation;
 mod tick;
 mod tls_identity;
+mod waiting;
 mod will;
 
+pub use arriving::Arriving;
 pub use authz_info::AuthzInfo;
 pub use challenges::Challenges;
+pub use delayed::Delayed;
+pub use waiting::Allowance;

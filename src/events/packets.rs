@@ -1,10 +1,23 @@
 //! The packets that are written to a client past the broker, where it would say something else.
 
-/// CONNACK with reason code 0x87, Not authorized, and no properties (MQTT 5 §3.2).
-const CONNACK_NOT_AUTHORIZED: [u8; 5] = [0x20, 0x03, 0x00, 0x87, 0x00];
+/// Why a CONNECT is refused (MQTT 5 §3.2.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum ConnectReason {
+    /// Not authorized.
+    NotAuthorized = 0x87,
+    /// Server unavailable.
+    ServerUnavailable = 0x88,
+}
+
+/// CONNACK of MQTT 3.1.1 with return code 3, Connection refused, server unavailable (§3.2.2.3).
+pub(super) const CONNACK_311_SERVER_UNAVAILABLE: [u8; 4] = [0x20, 0x02, 0x00, 0x03];
 
 /// DISCONNECT with reason code 0x87, Not authorized, and no properties (MQTT 5 §3.14).
 pub(super) const DISCONNECT_NOT_AUTHORIZED: [u8; 4] = [0xe0, 0x02, 0x87, 0x00];
+
+/// DISCONNECT with reason code 0x89, Server busy, and no properties: there is none for a server that is unavailable.
+pub(super) const DISCONNECT_SERVER_BUSY: [u8; 4] = [0xe0, 0x02, 0x89, 0x00];
 
 /// DISCONNECT with reason code 0x99, Payload format invalid, and no properties.
 pub(super) const DISCONNECT_PAYLOAD_FORMAT_INVALID: [u8; 4] = [0xe0, 0x02, 0x99, 0x00];
@@ -16,21 +29,21 @@ const AS_HINT: &str = "ace_as_hint";
 /// The largest number that a Variable Byte Integer can hold (MQTT 5 §1.5.5).
 const VARIABLE_BYTE_INTEGER_MAX: usize = 268_435_455;
 
-/// CONNACK with reason code 0x87, Not authorized, and these hints, each as a User Property of its own, in this order.
+/// CONNACK with this reason code and these hints, each as a User Property of its own, in this order.
 ///
 /// Hints that do not fit into a packet, which the configuration does not let through, are left out.
-pub(super) fn connack_not_authorized(hints: &[String]) -> Vec<u8> {
-    connack_with(hints).unwrap_or_else(|| CONNACK_NOT_AUTHORIZED.into())
+pub(super) fn connack(reason: ConnectReason, hints: &[String]) -> Vec<u8> {
+    connack_with(reason, hints).unwrap_or_else(|| vec![0x20, 0x03, 0x00, reason as u8, 0x00])
 }
 
-fn connack_with(hints: &[String]) -> Option<Vec<u8>> {
+fn connack_with(reason: ConnectReason, hints: &[String]) -> Option<Vec<u8>> {
     let mut properties = Vec::new();
     for hint in hints {
         properties.push(USER_PROPERTY);
         push_text(&mut properties, AS_HINT)?;
         push_text(&mut properties, hint)?;
     }
-    let mut body = vec![0x00, 0x87];
+    let mut body = vec![0x00, reason as u8];
     push_variable_byte_integer(&mut body, properties.len())?;
     body.append(&mut properties);
     let mut packet = vec![0x20];
@@ -66,9 +79,16 @@ fn push_variable_byte_integer(packet: &mut Vec<u8>, number: usize) -> Option<()>
 mod tests {
     use super::*;
 
+    const CONNACK_NOT_AUTHORIZED: [u8; 5] = [0x20, 0x03, 0x00, 0x87, 0x00];
+
+    fn connack_not_authorized(hints: &[String]) -> Vec<u8> {
+        connack(ConnectReason::NotAuthorized, hints)
+    }
+
     #[test]
     fn without_hints_it_is_the_plain_connack() {
         assert_eq!(connack_not_authorized(&[]), CONNACK_NOT_AUTHORIZED);
+        assert_eq!(connack(ConnectReason::ServerUnavailable, &[]), [0x20, 0x03, 0x00, 0x88, 0x00]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Plugin {
                     let held = self.held.borrow().of_kid(&kid, clock::now());
                     (held.ok_or(Reason::PskIdentityUnknown).about(about)?, false)
                 }
-                PskIdentity::Token(token) => (Rc::new(self.validate(token)?), true),
+                PskIdentity::Token(token) => (Rc::from(self.judge_now(token)?), true),
             };
         Ok(OfferedPsk { identity: event.identity.into(), token, is_brought })
     }

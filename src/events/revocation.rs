@@ -12,7 +12,7 @@ use crate::session::{Origin, Phase};
 
 impl Plugin {
     /// Asks for revocation lists when it is time, and acts on what they say.
-    pub(super) fn follow_revocations(&self, now: Instant) {
+    pub(super) fn follow_remote(&self, now: Instant) {
         let news = self.remote.borrow_mut().tick(now);
         if news.iter().any(|(_, news)| *news == News::Revoked) {
             self.end_revoked();

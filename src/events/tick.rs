@@ -26,7 +26,9 @@ impl Plugin {
         self.rechecking.set(false);
         self.take_up_arrivals();
         self.end_expired(now);
-        self.follow_revocations(Instant::now());
+        let instant = Instant::now();
+        self.follow_remote(instant);
+        self.follow_attempts(instant);
         for ending in self.take_endings().into_iter().chain(self.authz_info.take_strangers()) {
             self.end(ending);
         }

@@ -12,7 +12,9 @@ use ace_profile::jose::Jwk;
 use ace_profile::token::{CertificateThumbprint, ValidatedToken};
 use ace_profile::{Quoted, Timestamp};
 
-use super::admission::{Entrance, Refused};
+use super::admission::{About, Entrance, Refused};
+use super::delayed::Form;
+use super::waiting::Judged;
 use crate::broker::tls::{self, Connection, OfferedPsk, PeerCertificate};
 use crate::broker::{Client, Level, Verdict, clock};
 use crate::config::OtherClients;
@@ -55,12 +57,18 @@ impl Plugin {
     /// Judges a client that brings nothing in CONNECT by what TLS has proved. `None` if that is nothing that a token is held
     /// for.
     pub(super) fn by_tls(&self, client: &Client<'_>) -> Option<Result<Verdict, Refused>> {
-        let proved = proved_of(client)?;
-        let token = self.token_for(&proved)?;
+        let token = self.token_for(&proved_of(client)?)?;
+        let judged = self.judge_again(&token);
+        Some(judged.and_then(|judged| self.prove_judged(client, judged, &Form::Tls, self.connection_of(client))))
+    }
+
+    /// Lets a client in by a good token for what TLS has proved.
+    pub(super) fn admit_by_tls(&self, client: &Client<'_>, token: &ValidatedToken) -> Result<Verdict, Refused> {
+        let proved = proved_of(client).ok_or(Reason::NoTls).about(token.fingerprint)?;
         let how = proved.how();
         let connection = proved.connection.or_else(|| self.connection_of(client));
         let entrance = Entrance { how, connection, rests_on: proved.names, keeps_user_name: false };
-        Some(self.admit(client, &token, entrance))
+        self.admit(client, token, entrance)
     }
 
     /// Whether the client came with a raw public key, where others must show a certificate: it is let in by a token only. To refuse
@@ -92,7 +100,7 @@ impl Plugin {
         };
         let Some(proved) = proved_of(client) else { return false };
         let (client_id, user_name): (Box<CStr>, Box<CStr>) = (client_id.into(), user_name.into());
-        let token = self.token_for(&proved);
+        let token = self.token_for(&proved).and_then(|token| self.token_now(&token));
         let rights = match token.as_deref().map(|token| (token, self.grant(token))) {
             Some((token, Ok(grant))) => {
                 self.remember(&client_id, &user_name, &grant, token);
@@ -115,6 +123,18 @@ impl Plugin {
         self.sessions.borrow_mut().insert(client.key(), session);
         self.take_up_arrivals();
         true
+    }
+
+    /// A token that is held, if it can be judged at once. Otherwise it comes anew when it can, for all sessions that rest on it.
+    fn token_now(&self, token: &ValidatedToken) -> Option<Box<ValidatedToken>> {
+        match self.judge_again(token) {
+            Ok(Judged::Good(token)) => Some(token),
+            Ok(Judged::Later(pending)) => {
+                let _ = self.expect_token(pending, None);
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Gives sessions that rest on TLS the rights of the tokens that have come for them meanwhile.

@@ -6,6 +6,10 @@ use thiserror::Error;
 use super::openssl::{TLS_1_2, TLS_1_3};
 use super::registry::KEY_BYTES_MAX;
 
+/// How many bytes are held back: more than an answer to a challenge has, and so few that the kernel keeps no more memory for it
+/// than for other connections.
+const HELD_BACK: std::ffi::c_int = 64 * 1024;
+
 /// A TLS connection of a client. May be kept after the connection has gone: it is then known to be gone, even if another
 /// has its place in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,18 @@ impl Connection {
         self.with(|openssl, ssl, _| openssl.shut_socket_down(ssl));
     }
 
+    /// Has what the client sends from now on wait in the kernel, until [`Self::let_input_through`]. What gets through all the same:
+    /// the end of what the client sends, and more than any answer has. `false` if it cannot be held back.
+    #[must_use]
+    pub fn hold_input_back(&self) -> bool {
+        self.with(|openssl, ssl, _| openssl.set_low_water(ssl, HELD_BACK)).unwrap_or(false)
+    }
+
+    /// Ends what [`Self::hold_input_back`] began. What has come meanwhile is reported to the broker at once.
+    pub fn let_input_through(&self) {
+        self.with(|openssl, ssl, _| openssl.set_low_water(ssl, 1));
+    }
+
     /// Whether the connection is still there. While it is, the broker's client behind it is, too.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -107,5 +123,6 @@ mod tests {
         assert_eq!(gone.export(), Err(ExporterError::Gone));
         assert!(!gone.send(b"\xe0\x00"));
         assert!(!gone.is_alive());
+        assert!(!gone.hold_input_back());
     }
 }

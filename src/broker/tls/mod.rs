@@ -18,4 +18,6 @@ mod registry;
 pub use certificate::PeerCertificate;
 pub use connection::{Connection, ExporterError};
 pub use psk::OfferedPsk;
-pub use registry::{KeyHolder, ask_about_raw_keys, forget_last_read, install, of_client, proved_of_client, uninstall};
+pub use registry::{
+    KeyHolder, ask_about_raw_keys, client_behind, forget_last_read, install, of_client, proved_of_client, uninstall,
+};

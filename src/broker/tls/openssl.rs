@@ -228,6 +228,17 @@ impl OpenSsl {
         unsafe { libc::shutdown((self.get_fd)(ssl), libc::SHUT_RDWR) };
     }
 
+    /// How many bytes have to have come before the kernel says that there is something to read. `false` if it does not take that.
+    pub(super) fn set_low_water(&self, ssl: *mut Ssl, bytes: c_int) -> bool {
+        // SAFETY: the connection is alive, and so is its socket, if it has one; without one the kernel refuses. The value is an int,
+        // as the kernel expects.
+        unsafe {
+            let length = libc::socklen_t::try_from(size_of::<c_int>()).unwrap_or(0);
+            let value = ptr::from_ref(&bytes).cast();
+            libc::setsockopt((self.get_fd)(ssl), libc::SOL_SOCKET, libc::SO_RCVLOWAT, value, length) == 0
+        }
+    }
+
     /// The broker asks OpenSSL's queue for the error of its own calls: what ours left there must not be found.
     fn clear_errors(&self) {
         // SAFETY: it takes no arguments.

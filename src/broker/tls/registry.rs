@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use super::super::client::{Client, ClientKey};
+use super::super::functions::Broker;
 use super::super::panic::contained;
 use super::connection::Connection;
 use super::hello;
@@ -125,6 +126,19 @@ pub fn proved_of_client(client: &Client<'_>) -> Option<Connection> {
         let address = known.into_iter().chain([last_read]).find(|address| registry.is_proved(*address, client))?;
         registry.bind(address, client.key())
     })?
+}
+
+/// The client that this connection belongs to, outside of its events: while OpenSSL keeps its address with the connection, which
+/// Mosquitto 2.1 has it do, it is alive.
+#[must_use]
+pub fn client_behind<'a>(broker: &'a Broker, connection: &Connection, key: ClientKey) -> Option<Client<'a>> {
+    let client = broker.client_at(key);
+    with(|registry| {
+        let entry = registry.connections.get(&connection.address)?;
+        let is_same = entry.generation == connection.generation;
+        (is_same && registry.is_proved(connection.address, &client)).then_some(())
+    })??;
+    Some(client)
 }
 
 /// OpenSSL's functions for certificates.

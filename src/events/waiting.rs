@@ -1,0 +1,228 @@
+//! Tokens that cannot be judged yet, and the attempts that wait for them:
+//! docs/decisions/0016-attempts-that-wait-for-a-server.md.
+//!
+//! An attempt waits without the broker's thread where there is a way: a challenge has gone out and its answer is held back
+//! (`challenges.rs`), the broker has put the authentication off (`delayed.rs`), or a token from the `authz-info` topic has nobody
+//! who waits for it (`arriving.rs`). Elsewhere the thread waits, within a budget, or the client is told to come again.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ace_profile::Fingerprint;
+use ace_profile::proof::ConfirmationKey;
+use ace_profile::token::{EarlierKey, ValidatedToken};
+use zeroize::Zeroizing;
+
+use super::admission::{About, Refused};
+use crate::broker::clock;
+use crate::config::WhenUnknown;
+use crate::plugin::Plugin;
+use crate::remote::{Inquiry, Judgement, Progress};
+use crate::report::Reason;
+use crate::session::Origin;
+
+/// How often a token is judged in one attempt: its key has to be fetched, then its server to be asked, and one to spare.
+const JUDGEMENTS_MAX: u8 = 3;
+/// How often the broker's thread looks for an answer while it waits.
+const LOOK: Duration = Duration::from_millis(1);
+/// How often attempts that wait are looked at, at most.
+const LOOK_AT_ATTEMPTS: Duration = Duration::from_millis(4);
+/// One part of the time that the broker's thread may spend waiting.
+const WAITING_SHARE: u32 = 10;
+
+/// What is known of a token.
+pub(super) enum Judged {
+    /// It is good.
+    Good(Box<ValidatedToken>),
+    /// That is being found out.
+    Later(Pending),
+}
+
+/// A token that cannot be judged yet.
+pub(super) struct Pending {
+    text: Zeroizing<String>,
+    inquiry: Box<Inquiry>,
+    judgements: u8,
+}
+
+impl Pending {
+    /// The token's trace for the log.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.text.as_bytes())
+    }
+}
+
+/// How long the broker's thread may still wait for answers.
+///
+/// What it is allowed grows by a tenth of the time that passes, up to the longest wait. A wait may use up more than there is;
+/// then there is no other one until that has been made up for.
+#[derive(Debug)]
+pub struct Allowance {
+    /// What is left, and what has been used up beyond that.
+    left: Duration,
+    debt: Duration,
+    counted: Instant,
+}
+
+impl Allowance {
+    /// The whole of it.
+    pub fn new(now: Instant) -> Self {
+        Self { left: Duration::MAX, debt: Duration::ZERO, counted: now }
+    }
+
+    /// Whether there is anything left, given how long a wait may be.
+    fn has_some(&mut self, longest: Duration, now: Instant) -> bool {
+        let grown = now.saturating_duration_since(self.counted) / WAITING_SHARE;
+        self.counted = now;
+        let paid = grown.min(self.debt);
+        self.debt -= paid;
+        self.left = self.left.saturating_add(grown - paid).min(longest);
+        !self.left.is_zero()
+    }
+
+    /// Notes a wait.
+    fn spend(&mut self, waited: Duration) {
+        self.debt = self.debt.saturating_add(waited.saturating_sub(self.left));
+        self.left = self.left.saturating_sub(waited);
+    }
+}
+
+impl Plugin {
+    /// Judges a token, its expiry and revocation included, as far as is known now.
+    pub(super) fn judge(&self, token: &str) -> Result<Judged, Refused> {
+        let about = Fingerprint::of(token.as_bytes());
+        Ok(match self.judgement(token).about(about)? {
+            Judgement::Good(token) => Judged::Good(token),
+            Judgement::Needs(inquiry) => {
+                let text = Zeroizing::new(token.to_owned());
+                Judged::Later(Pending { text, inquiry: Box::new(inquiry), judgements: 1 })
+            }
+        })
+    }
+
+    /// The same for a token that was judged before, and is held since. If only its server can tell, that is asked again.
+    pub(super) fn judge_again(&self, token: &ValidatedToken) -> Result<Judged, Refused> {
+        Ok(Judged::Good(Box::new(token.clone())))
+    }
+
+    fn judgement(&self, token: &str) -> Result<Judgement, Reason> {
+        let now = clock::now();
+        let earlier = |name: &EarlierKey<'_>| -> Option<ConfirmationKey> { self.held.borrow().earlier_key(name, now) };
+        let configuration = self.configuration();
+        let judgement = self.remote.borrow_mut().judge(&configuration.validator, token, now, earlier)?;
+        if let Judgement::Good(token) = &judgement
+            && self.remote.borrow().has_revoked(&Origin::of(token))
+        {
+            return Err(Reason::Revoked);
+        }
+        Ok(judgement)
+    }
+
+    /// What has become of a token; `None` as long as nothing has.
+    pub(super) fn settle(&self, pending: &mut Pending) -> Option<Result<Box<ValidatedToken>, Refused>> {
+        let progress = self.remote.borrow().progress(&pending.inquiry);
+        let outcome = match progress {
+            Progress::UnderWay => return None,
+            Progress::Failed => Err(Reason::ServerUnavailable),
+            Progress::Settled => match self.judgement(&pending.text) {
+                Ok(Judgement::Good(token)) => Ok(token),
+                Ok(Judgement::Needs(inquiry)) if pending.judgements < JUDGEMENTS_MAX => {
+                    pending.judgements += 1;
+                    *pending.inquiry = inquiry;
+                    return None;
+                }
+                Ok(Judgement::Needs(_)) => Err(Reason::ServerUnavailable),
+                Err(reason) => Err(reason),
+            },
+        };
+        Some(outcome.about(pending.fingerprint()))
+    }
+
+    /// Judges a token where the client cannot be made to wait: the broker's thread does, or the client is told to come again.
+    pub(super) fn judge_now(&self, token: &str) -> Result<Box<ValidatedToken>, Refused> {
+        match self.judge(token)? {
+            Judged::Good(token) => Ok(token),
+            Judged::Later(pending) => self.wait_for(pending),
+        }
+    }
+
+    /// Waits for a token's judgement on the broker's thread, if that is configured and within the allowance. Otherwise it is
+    /// unavailable: what has been asked is answered meanwhile, and found when the client comes again.
+    pub(super) fn wait_for(&self, mut pending: Pending) -> Result<Box<ValidatedToken>, Refused> {
+        let WhenUnknown::Wait { longest } = self.configuration().when_unknown else {
+            return Err(Reason::ServerUnavailable).about(pending.fingerprint());
+        };
+        let begun = Instant::now();
+        if !self.allowance.borrow_mut().has_some(longest, begun) {
+            return Err(Reason::ServerUnavailable).about(pending.fingerprint());
+        }
+        let outcome = loop {
+            let now = Instant::now();
+            self.follow_remote(now);
+            if let Some(outcome) = self.settle(&mut pending) {
+                break outcome;
+            }
+            if now.duration_since(begun) >= longest {
+                break Err(Reason::ServerUnavailable).about(pending.fingerprint());
+            }
+            thread::sleep(LOOK);
+        };
+        self.allowance.borrow_mut().spend(begun.elapsed());
+        outcome
+    }
+
+    /// Looks at the attempts that wait.
+    pub(super) fn follow_attempts(&self, now: Instant) {
+        let looked = self.attempts_looked_at.get();
+        if looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_AT_ATTEMPTS) {
+            return;
+        }
+        self.attempts_looked_at.set(Some(now));
+        self.follow_challenges();
+        self.follow_delayed();
+        self.follow_arriving();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(2);
+
+    #[test]
+    fn a_wait_that_uses_everything_up_is_paid_for() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(start);
+        assert!(allowance.has_some(LONGEST, start));
+        allowance.spend(LONGEST);
+        assert!(!allowance.has_some(LONGEST, start));
+        let later = start + Duration::from_millis(20);
+        assert!(allowance.has_some(LONGEST, later), "it grows by a tenth");
+        allowance.spend(LONGEST);
+        // All but two milliseconds of it are owed.
+        assert!(!allowance.has_some(LONGEST, later + Duration::from_millis(19_980)));
+        assert!(allowance.has_some(LONGEST, later + Duration::from_millis(20_000)));
+    }
+
+    #[test]
+    fn short_waits_go_on_and_on() {
+        let mut now = Instant::now();
+        let mut allowance = Allowance::new(now);
+        for _ in 0..1000 {
+            assert!(allowance.has_some(LONGEST, now));
+            allowance.spend(Duration::from_millis(5));
+            now += Duration::from_millis(55);
+        }
+    }
+
+    #[test]
+    fn an_idle_day_does_not_save_up_a_day() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(start);
+        let later = start + Duration::from_secs(24 * 3600);
+        assert!(allowance.has_some(LONGEST, later));
+        allowance.spend(LONGEST);
+        assert!(!allowance.has_some(LONGEST, later));
+    }
+}
