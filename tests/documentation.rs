@@ -180,8 +180,8 @@ fn the_clients_worked_examples_are_right() {
     let key = ProofKey::from_jwk(&Jwk::from_symmetric(&key).unwrap()).unwrap();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let exported = key.prove(&[7; EXPORTER_BYTES]).unwrap();
-    let data = AuthenticationData::WithProof { token: "aa.bb.cc", proof: &exported }.encode().unwrap();
-    let challenge = AuthenticationData::Challenge { token: "aa.bb.cc" }.encode().unwrap();
+    let data = AuthenticationData::WithProof { token: b"aa.bb.cc", proof: &exported }.encode().unwrap();
+    let challenge = AuthenticationData::Challenge { token: b"aa.bb.cc" }.encode().unwrap();
     let (broker, client) = ([1, 2, 3, 4, 5, 6, 7, 8], [9, 10, 11, 12, 13, 14, 15, 16]);
     let answered = key.prove(&challenge_message(&broker, &client)).unwrap();
     let answer = ChallengeAnswer { client_nonce: client, proof: &answered }.encode();

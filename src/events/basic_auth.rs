@@ -67,7 +67,7 @@ impl Plugin {
     }
 
     /// A token that the client has sent. Where it cannot be judged yet, the broker puts the authentication off, or waits.
-    fn with_token(&self, client: &Client<'_>, token: &str, form: &Form<'_>) -> Result<Verdict, Refused> {
+    fn with_token(&self, client: &Client<'_>, token: &[u8], form: &Form<'_>) -> Result<Verdict, Refused> {
         let connection = self.connection_of(client);
         let judged = self.judge(token)?;
         self.prove_judged(client, judged, form, connection)
@@ -137,7 +137,7 @@ impl Plugin {
         if brought.freshness.is_some() && allowed.window.is_none() {
             return Err(Reason::Draft00WindowOff.into());
         }
-        self.with_token(client, &brought.token, &Form::Draft00(brought))
+        self.with_token(client, &brought.token_bytes(), &Form::Draft00(brought))
     }
 
     fn prove_by_draft00(

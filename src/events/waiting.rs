@@ -40,7 +40,7 @@ pub(super) enum Judged {
 
 /// A token that cannot be judged yet.
 pub(super) struct Pending {
-    text: Zeroizing<String>,
+    text: Zeroizing<Box<[u8]>>,
     inquiry: Box<Inquiry>,
     judgements: u8,
 }
@@ -48,7 +48,7 @@ pub(super) struct Pending {
 impl Pending {
     /// The token's trace for the log.
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self.text.as_bytes())
+        Fingerprint::of(&self.text)
     }
 }
 
@@ -89,12 +89,12 @@ impl Allowance {
 
 impl Plugin {
     /// Judges a token, its expiry and revocation included, as far as is known now.
-    pub(super) fn judge(&self, token: &str) -> Result<Judged, Refused> {
-        let about = Fingerprint::of(token.as_bytes());
+    pub(super) fn judge(&self, token: &[u8]) -> Result<Judged, Refused> {
+        let about = Fingerprint::of(token);
         Ok(match self.judgement(token).about(about)? {
             Judgement::Good(token) => Judged::Good(token),
             Judgement::Needs(inquiry) => {
-                let text = Zeroizing::new(token.to_owned());
+                let text = Zeroizing::new(token.into());
                 Judged::Later(Pending { text, inquiry: Box::new(inquiry), judgements: 1 })
             }
         })
@@ -105,7 +105,7 @@ impl Plugin {
         Ok(Judged::Good(Box::new(token.clone())))
     }
 
-    fn judgement(&self, token: &str) -> Result<Judgement, Reason> {
+    fn judgement(&self, token: &[u8]) -> Result<Judgement, Reason> {
         let now = clock::now();
         let earlier = |name: &EarlierKey<'_>| -> Option<ConfirmationKey> { self.held.borrow().earlier_key(name, now) };
         let configuration = self.configuration();
@@ -139,7 +139,7 @@ impl Plugin {
     }
 
     /// Judges a token where the client cannot be made to wait: the broker's thread does, or the client is told to come again.
-    pub(super) fn judge_now(&self, token: &str) -> Result<Box<ValidatedToken>, Refused> {
+    pub(super) fn judge_now(&self, token: &[u8]) -> Result<Box<ValidatedToken>, Refused> {
         match self.judge(token)? {
             Judged::Good(token) => Ok(token),
             Judged::Later(pending) => self.wait_for(pending),

@@ -55,7 +55,7 @@ impl Remote {
     pub(crate) fn judge(
         &mut self,
         validator: &Validator,
-        token: &str,
+        token: &[u8],
         now: Timestamp,
         earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
     ) -> Result<Judgement, Reason> {

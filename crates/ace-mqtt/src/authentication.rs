@@ -80,10 +80,11 @@ pub(crate) fn present(
         Authentication::None => {}
         Authentication::Exporter => {
             let proof = prove(credentials, &exporter()?)?;
-            presented.authentication_data = Some(encode(&AuthenticationData::WithProof { token, proof: &proof })?);
+            presented.authentication_data =
+                Some(encode(&AuthenticationData::WithProof { token: token.as_bytes(), proof: &proof })?);
         }
         Authentication::Challenge => {
-            presented.authentication_data = Some(encode(&AuthenticationData::Challenge { token })?);
+            presented.authentication_data = Some(encode(&AuthenticationData::Challenge { token: token.as_bytes() })?);
         }
         Authentication::Stored => {
             if credentials.key().is_none() {
@@ -125,7 +126,7 @@ pub(crate) fn reauthentication_data(credentials: &Credentials) -> Result<Zeroizi
     if credentials.token().is_empty() {
         return Err(no_token());
     }
-    encode(&AuthenticationData::Challenge { token: credentials.token() })
+    encode(&AuthenticationData::Challenge { token: credentials.token().as_bytes() })
 }
 
 /// The Authentication Data of the AUTH packet that answers a challenge: our nonce, and the proof over both nonces.

@@ -32,7 +32,7 @@
 //! // The client proves its key over bytes that both sides export from the TLS session.
 //! let exported = [7; EXPORTER_BYTES];
 //! let proof = ProofKey::from_jwk(&client_key)?.prove(&exported)?;
-//! let data = AuthenticationData::WithProof { token: &token, proof: &proof }.encode()?;
+//! let data = AuthenticationData::WithProof { token: token.as_bytes(), proof: &proof }.encode()?;
 //!
 //! // The broker knows the server's public key, and judges.
 //! let server = AuthorizationServer {
@@ -54,6 +54,7 @@
 
 pub mod base64url;
 pub mod connect;
+mod cose;
 pub mod fingerprint;
 pub mod jose;
 mod json;

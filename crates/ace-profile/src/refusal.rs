@@ -149,8 +149,8 @@ refusals! {
         bytes: usize
     };
 
-    /// The token is not a JWT in compact form: three parts of base64url without padding (RFC 7515 §3.1).
-    Malformed "token-not-jwt" "the token is not a signed JWT in compact form" =>
+    /// The token is neither a JWT in compact form, three parts of base64url without padding (RFC 7515 §3.1), nor a CWT.
+    Malformed "token-not-jwt" "the token is neither a signed JWT in compact form nor a tagged CWT" =>
     TokenNotJwt;
 
     /// The token is encrypted as a whole (five parts, RFC 7516 §3.1).

@@ -15,7 +15,7 @@ pub enum Credentials<'a> {
     /// A token in the user name, and its proof in the password.
     TokenInUsername {
         /// The token, not validated.
-        token: Cow<'a, str>,
+        token: Cow<'a, [u8]>,
         /// Where the proof should be; [`PasswordBytes::absent`] if the client sent no password.
         password: PasswordBytes<'a>,
     },
@@ -27,7 +27,7 @@ impl<'a> Credentials<'a> {
     /// Tells what the client brought.
     ///
     /// A user name counts as a token only if what follows `ace` looks like a JWT, as it is or
-    /// base64url-encoded once more; and the user name `ace` only if the password begins like a JSON object.
+    /// base64url-encoded once more, or like a CWT that is base64url-encoded; and the user name `ace` only if the password begins like a JSON object.
     /// Anything else is [`Credentials::Foreign`].
     ///
     /// # Errors
@@ -60,7 +60,9 @@ impl<'a> Credentials<'a> {
             return if begins_object { Draft00::parse(password.as_sent).map(Self::Draft00) } else { Ok(Self::Foreign) };
         }
         let token = username::token(username);
-        let opaque = || takes_opaque.then(|| username::opaque_token(username)).flatten().map(Cow::Owned);
+        let opaque = || {
+            takes_opaque.then(|| username::opaque_token(username)).flatten().map(|token| Cow::Owned(token.into_bytes()))
+        };
         Ok(token.or_else(opaque).map_or(Self::Foreign, |token| Self::TokenInUsername { token, password }))
     }
 }
@@ -73,7 +75,7 @@ impl std::fmt::Debug for Credentials<'_> {
             Self::Foreign => f.write_str("Foreign"),
             Self::TokenInUsername { token, password } => f
                 .debug_struct("TokenInUsername")
-                .field("token", &Fingerprint::of(token.as_bytes()))
+                .field("token", &Fingerprint::of(token))
                 .field("password", password)
                 .finish(),
             Self::Draft00(draft) => std::fmt::Debug::fmt(draft, f),
@@ -101,7 +103,7 @@ mod tests {
                 let Ok(Credentials::TokenInUsername { token, password: found }) = parse(Some(&name), password) else {
                     panic!("{name}");
                 };
-                assert_eq!(token, TOKEN);
+                assert_eq!(*token, *TOKEN.as_bytes());
                 assert_eq!(found.as_sent, password.unwrap_or_default());
             }
         }
@@ -112,7 +114,7 @@ mod tests {
         let opaque = "2YotnFZFEjr1zCsicMWpAA";
         let name = encode_username_twice(opaque);
         let found = Credentials::parse_with_opaque(Some(name.as_bytes()), None);
-        assert!(matches!(found, Ok(Credentials::TokenInUsername { token, .. }) if token == opaque));
+        assert!(matches!(found, Ok(Credentials::TokenInUsername { token, .. }) if *token == *opaque.as_bytes()));
         assert!(matches!(Credentials::parse(Some(name.as_bytes()), None), Ok(Credentials::Foreign)));
         for name in ["acerola", "ace2YotnFZFEjr1zCsicMWpAA", "ace-in-the-hole-of-the-company"] {
             let found = Credentials::parse_with_opaque(Some(name.as_bytes()), None);

@@ -7,11 +7,13 @@
 //! Without `ts` and `nonce` the proof is over the TLS exporter's bytes, with them over
 //! [`draft00_message`](crate::proof::draft00_message).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
 use crate::base64url;
+use crate::cose::looks_like_cwt;
 use crate::json;
 use crate::limits;
 use crate::proof::Freshness;
@@ -20,7 +22,7 @@ use crate::{Fingerprint, Quoted, Refusal};
 /// What the password of the draft's form says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Draft00 {
-    /// The token, not validated.
+    /// The token as it was written, not validated. A CWT is written in base64url.
     pub token: String,
     /// The proof (`mac`), not verified; neither empty nor longer than [`limits::PROOF_BYTES_MAX`].
     pub proof: Vec<u8>,
@@ -59,6 +61,13 @@ impl Draft00 {
         Ok(Self { token: token.to_owned(), proof, freshness })
     }
 
+    /// The token itself: what was written, or the CWT that it encodes.
+    #[must_use]
+    pub fn token_bytes(&self) -> Cow<'_, [u8]> {
+        let decoded = base64url::decode(self.token.as_bytes()).ok().filter(|decoded| looks_like_cwt(decoded));
+        decoded.map_or(Cow::Borrowed(self.token.as_bytes()), Cow::Owned)
+    }
+
     /// Writes the password.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -77,7 +86,7 @@ impl Draft00 {
 impl fmt::Debug for Draft00 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Draft00")
-            .field("token", &Fingerprint::of(self.token.as_bytes()))
+            .field("token", &Fingerprint::of(&self.token_bytes()))
             .field("dated", &self.freshness.is_some())
             .finish_non_exhaustive()
     }
@@ -126,6 +135,14 @@ mod tests {
         assert_eq!((plain.token.as_str(), &plain.proof[..], plain.freshness), ("tok", &[1, 2, 3][..], None));
         let dated = parse(json!({"access_token": "tok", "mac": "AQID", "ts": 17, "nonce": NONCE})).unwrap();
         assert_eq!(dated.freshness, Some(Freshness { ts: 17, nonce: NONCE.to_owned() }));
+    }
+
+    #[test]
+    fn a_cwt_is_written_in_base64url() {
+        let parsed = parse(json!({"access_token": "0oRDoQEn", "mac": "AQID"})).unwrap();
+        assert_eq!(*parsed.token_bytes(), *b"\xd2\x84\x43\xa1\x01\x27");
+        let text = parse(json!({"access_token": "2YotnFZFEjr1zCsicMWpAA", "mac": "AQID"})).unwrap();
+        assert_eq!(*text.token_bytes(), *b"2YotnFZFEjr1zCsicMWpAA", "another token is what it is");
     }
 
     #[test]

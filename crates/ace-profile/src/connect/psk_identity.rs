@@ -6,6 +6,7 @@ use std::fmt;
 use minicbor::Decoder;
 use serde_json::{Map, Value};
 
+use crate::cose::looks_like_cwt;
 use crate::jose::looks_like_jwt;
 use crate::{Fingerprint, Refusal, json, limits};
 
@@ -26,12 +27,12 @@ pub enum PskIdentity<'a> {
     /// The `kid` of the key that a token is bound to, which the broker must hold already.
     KeyId(Cow<'a, str>),
     /// A token, not validated.
-    Token(&'a str),
+    Token(&'a [u8]),
 }
 
 impl<'a> PskIdentity<'a> {
-    /// Reads an identity: `{"cnf":{"jwk":{"kty":"oct","kid":"…"}}}`, the same in CBOR, `{8: {1: {1: 4, 2: h'…'}}}`, a JWT, or
-    /// a bare `kid`.
+    /// Reads an identity: `{"cnf":{"jwk":{"kty":"oct","kid":"…"}}}`, the same in CBOR, `{8: {1: {1: 4, 2: h'…'}}}`, a JWT, a
+    /// CWT, or a bare `kid`.
     ///
     /// What begins like JSON or CBOR is read as such and strictly: there is one way to name a key in it, and nothing beside.
     /// The bytes of a `kid` in CBOR are those of its text in JSON.
@@ -46,8 +47,8 @@ impl<'a> PskIdentity<'a> {
             Some(&CBOR_MAP_OF_ONE) => {
                 kid_in_cbor(identity).and_then(|kid| std::str::from_utf8(kid).ok()).map(|kid| Self::KeyId(kid.into()))
             }
+            Some(_) if looks_like_jwt(identity) || looks_like_cwt(identity) => Some(Self::Token(identity)),
             Some(_) => match std::str::from_utf8(identity) {
-                Ok(text) if looks_like_jwt(identity) => Some(Self::Token(text)),
                 Ok(text) => Some(Self::KeyId(text.into())),
                 Err(_) => None,
             },
@@ -100,11 +101,11 @@ fn enter_only_member(decoder: &mut Decoder<'_>, key: u8) -> Option<()> {
 /// Shows a trace: a bare `kid` may be a token of a kind that is not known here.
 impl fmt::Debug for PskIdentity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, text): (_, &str) = match self {
-            Self::KeyId(kid) => ("KeyId", kid),
+        let (name, bytes): (_, &[u8]) = match self {
+            Self::KeyId(kid) => ("KeyId", kid.as_bytes()),
             Self::Token(token) => ("Token", token),
         };
-        f.debug_tuple(name).field(&Fingerprint::of(text.as_bytes())).finish()
+        f.debug_tuple(name).field(&Fingerprint::of(bytes)).finish()
     }
 }
 
@@ -126,7 +127,9 @@ mod tests {
         assert_eq!(PskIdentity::parse(b"\xa1\x08\xa1\x01\xa2\x01\x04\x02\x48device-7"), key_id("device-7"));
         assert_eq!(PskIdentity::parse(b"\xa1\x08\xa1\x01\xa2\x02\x48device-7\x01\x04"), key_id("device-7"));
         let token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln";
-        assert_eq!(PskIdentity::parse(token.as_bytes()), Ok(PskIdentity::Token(token)));
+        assert_eq!(PskIdentity::parse(token.as_bytes()), Ok(PskIdentity::Token(token.as_bytes())));
+        let cwt = b"\xd2\x84\x43\xa1\x01\x27";
+        assert_eq!(PskIdentity::parse(cwt), Ok(PskIdentity::Token(cwt)));
     }
 
     #[test]

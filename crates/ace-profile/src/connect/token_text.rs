@@ -1,26 +1,32 @@
-//! A token as the text of its own: in a user name behind `ace`, or as the payload of a message to the `authz-info` topic.
+//! A token on its own: in a user name behind `ace`, or as the payload of a message to the `authz-info` topic.
 
 use std::borrow::Cow;
 
 use crate::base64url;
+use crate::cose::looks_like_cwt;
 use crate::jose::looks_like_jwt;
 use crate::limits;
 
 /// The longest text in which a token of [`limits::TOKEN_BYTES`] can come: four characters of base64url for three bytes.
 const TEXT_BYTES: usize = limits::TOKEN_BYTES.div_ceil(3) * 4;
 
-/// The token in a text, if there is one.
+/// The token in a text or in bytes, if there is one.
 ///
 /// RFC 9431 §6 wants the token base64url-encoded. A JWT consists of base64url pieces already, so it is taken
-/// as it is and encoded once more. Only what looks like a JWT counts. A text that is too long for any token is not looked at.
+/// as it is and encoded once more; and a CWT as it is, where bytes may stand. Only what looks like either counts. A text that is too long for any token is not looked at.
 #[must_use]
-pub fn token_text(text: &[u8]) -> Option<Cow<'_, str>> {
-    if looks_like_jwt(text) {
-        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
+pub fn token_text(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if looks_like_token(text) {
+        return Some(Cow::Borrowed(text));
     }
     let encoded = text.len() <= TEXT_BYTES;
-    let decoded = encoded.then(|| base64url::decode(text).ok())?.filter(|decoded| looks_like_jwt(decoded))?;
-    String::from_utf8(decoded).ok().map(Cow::Owned)
+    let decoded = encoded.then(|| base64url::decode(text).ok())?.filter(|decoded| looks_like_token(decoded))?;
+    Some(Cow::Owned(decoded))
+}
+
+/// Whether this has the outer form of a token that says itself what it is.
+fn looks_like_token(bytes: &[u8]) -> bool {
+    looks_like_jwt(bytes) || looks_like_cwt(bytes)
 }
 
 /// The fewest bytes that an opaque token can have: what can be guessed is none (RFC 6749 §10.10 wants 128 bits at least).
@@ -52,14 +58,23 @@ mod tests {
     #[test]
     fn a_jwt_is_taken_as_it_is_and_encoded_once_more() {
         let token = "eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJhIn0.c2ln";
-        assert!(matches!(token_text(token.as_bytes()), Some(Cow::Borrowed(text)) if text == token));
+        assert!(matches!(token_text(token.as_bytes()), Some(Cow::Borrowed(text)) if text == token.as_bytes()));
         let encoded = base64url::encode(token.as_bytes());
-        assert!(matches!(token_text(encoded.as_bytes()), Some(Cow::Owned(text)) if text == token));
+        assert!(matches!(token_text(encoded.as_bytes()), Some(Cow::Owned(text)) if text == token.as_bytes()));
         let twice = base64url::encode(encoded.as_bytes());
         for other in ["", "hello", "{}", &twice, &format!("{encoded}=="), "eyJ.\u{e9}."] {
             assert_eq!(token_text(other.as_bytes()), None, "{other:?}");
         }
         assert_eq!(token_text(b"eyJ\xff"), None);
+    }
+
+    #[test]
+    fn a_cwt_is_taken_as_it_is_and_encoded() {
+        for cwt in [&b"\xd2\x84\x43"[..], b"\xd8\x3d\xd1\x84", b"\xd0\x83\x00\xff"] {
+            assert!(matches!(token_text(cwt), Some(Cow::Borrowed(bytes)) if bytes == cwt));
+            let encoded = base64url::encode(cwt);
+            assert!(matches!(token_text(encoded.as_bytes()), Some(Cow::Owned(bytes)) if bytes == cwt));
+        }
     }
 
     #[test]

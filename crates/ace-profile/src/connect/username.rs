@@ -7,7 +7,7 @@ use super::{USERNAME_PREFIX, token_text};
 use crate::base64url;
 
 /// The token in a user name, if there is one. A user called `acerola` has a name and no token.
-pub(super) fn token(username: &[u8]) -> Option<Cow<'_, str>> {
+pub(super) fn token(username: &[u8]) -> Option<Cow<'_, [u8]>> {
     username.strip_prefix(USERNAME_PREFIX.as_bytes()).and_then(token_text)
 }
 
@@ -22,10 +22,11 @@ pub fn encode_username(token: &str) -> String {
     format!("{USERNAME_PREFIX}{token}")
 }
 
-/// The user name that brings `token` base64url-encoded once more, as RFC 9431 §6 has it word for word; an opaque token comes so, too.
+/// The user name that brings `token` base64url-encoded (a JWT once more), as RFC 9431 §6 has it word for word; a CWT and an opaque
+/// token come so, too.
 #[must_use]
-pub fn encode_username_twice(token: &str) -> String {
-    format!("{USERNAME_PREFIX}{}", base64url::encode(token.as_bytes()))
+pub fn encode_username_twice(token: impl AsRef<[u8]>) -> String {
+    format!("{USERNAME_PREFIX}{}", base64url::encode(token.as_ref()))
 }
 
 #[cfg(test)]
@@ -38,8 +39,8 @@ mod tests {
 
     #[test]
     fn a_jwt_is_taken_as_it_is_and_encoded_once_more() {
-        assert_eq!(token(encode_username(TOKEN).as_bytes()).as_deref(), Some(TOKEN));
-        assert_eq!(token(encode_username_twice(TOKEN).as_bytes()).as_deref(), Some(TOKEN));
+        assert_eq!(token(encode_username(TOKEN).as_bytes()).as_deref(), Some(TOKEN.as_bytes()));
+        assert_eq!(token(encode_username_twice(TOKEN).as_bytes()).as_deref(), Some(TOKEN.as_bytes()));
     }
 
     #[test]
@@ -56,8 +57,8 @@ mod tests {
         fn every_jwt_survives(payload in proptest::collection::vec(any::<u8>(), 0..100)) {
             let jwt = format!("eyJhbGciOiJFUzI1NiJ9.{}.{}", base64url::encode(&payload), base64url::encode(&payload));
             let (plain, twice) = (encode_username(&jwt), encode_username_twice(&jwt));
-            prop_assert_eq!(token(plain.as_bytes()), Some(Cow::Borrowed(jwt.as_str())));
-            prop_assert_eq!(token(twice.as_bytes()), Some(Cow::Borrowed(jwt.as_str())));
+            prop_assert_eq!(token(plain.as_bytes()), Some(Cow::Borrowed(jwt.as_bytes())));
+            prop_assert_eq!(token(twice.as_bytes()), Some(Cow::Borrowed(jwt.as_bytes())));
         }
 
         #[test]

@@ -12,7 +12,7 @@ use crate::jose::jws::Jws;
 use crate::proof::ConfirmationKey;
 use crate::revocation::TokenHashes;
 use crate::scope::Scope;
-use crate::{Fingerprint, Quoted, Refusal, Timestamp};
+use crate::{Fingerprint, Quoted, Refusal, Timestamp, limits};
 
 /// The key of an earlier token, as a later one names it: by issuer and subject, which must be the same in both, and `kid`.
 ///
@@ -54,7 +54,7 @@ impl Validator {
     ///
     /// # Errors
     /// The first [`Refusal`] that applies.
-    pub fn validate(&self, token: &str, now: Timestamp) -> Result<ValidatedToken, Refusal> {
+    pub fn validate(&self, token: &(impl AsRef<[u8]> + ?Sized), now: Timestamp) -> Result<ValidatedToken, Refusal> {
         self.validate_knowing(token, now, |_| None)
     }
 
@@ -68,10 +68,11 @@ impl Validator {
     /// The first [`Refusal`] that applies.
     pub fn validate_knowing(
         &self,
-        token: &str,
+        token: &(impl AsRef<[u8]> + ?Sized),
         now: Timestamp,
         earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
     ) -> Result<ValidatedToken, Refusal> {
+        let token = text(token.as_ref())?;
         let jws = Jws::parse(token)?;
         let claims = UnverifiedClaims::parse(jws.unverified_payload())?;
         let server = self.server(claims.issuer()?)?;
@@ -213,6 +214,14 @@ impl Validator {
             None => Err(Refusal::BearerRefused),
         }
     }
+}
+
+/// A JWT is text; what is not, is none.
+fn text(token: &[u8]) -> Result<&str, Refusal> {
+    if token.len() > limits::TOKEN_BYTES {
+        return Err(Refusal::TokenTooLarge { bytes: token.len() });
+    }
+    std::str::from_utf8(token).map_err(|_| Refusal::TokenNotJwt)
 }
 
 /// `iss` in an answer (RFC 7662 §2.2), if it is there: a server speaks for itself.
