@@ -164,7 +164,7 @@ pub(super) mod tests {
         let bytes =
             map(&[(1, array(&[change(&["one"], &[]), change(&[], &["one", "two"])])), (2, vec![3]), (3, vec![0xf5])]);
         let list = List::parse(&bytes).unwrap();
-        let hashes = |texts: &[&str]| texts.iter().map(|text| TokenHash::of(text)).collect();
+        let hashes = |texts: &[&str]| texts.iter().map(TokenHash::of).collect();
         let expected = vec![
             Change { removed: hashes(&["one"]), added: Vec::new() },
             Change { removed: Vec::new(), added: hashes(&["one", "two"]) },

@@ -15,11 +15,11 @@ const SHA_256: u8 = 1;
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// The hash over a text (RFC 9770 §4.4, RFC 6920 §6).
+    /// The hash over the bytes of a text (RFC 9770 §4.4, RFC 6920 §6).
     #[must_use]
-    pub fn of(text: &str) -> Self {
+    pub fn of(text: &(impl AsRef<[u8]> + ?Sized)) -> Self {
         let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        hash.copy_from_slice(digest(&SHA256, text.as_ref()).as_ref());
         Self(hash)
     }
 
@@ -66,13 +66,16 @@ impl TokenHashes {
     #[must_use]
     pub fn of_jwt(token: &str, algorithm: Algorithm) -> Self {
         let twin = if algorithm == Algorithm::Es256 { twin(token) } else { None };
-        Self { as_shown: in_json_and_cbor(token), of_twin: twin.as_deref().map(in_json_and_cbor) }
+        Self {
+            as_shown: in_json_and_cbor(token.as_bytes()),
+            of_twin: twin.map(|twin| in_json_and_cbor(twin.as_bytes())),
+        }
     }
 
     /// The hashes of an opaque token, which is what it is.
     #[must_use]
-    pub fn of_text(token: &str) -> Self {
-        Self { as_shown: in_json_and_cbor(token), of_twin: None }
+    pub fn of_text(token: &(impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { as_shown: in_json_and_cbor(token.as_ref()), of_twin: None }
     }
 
     /// The hashes, as [`Self::all`] gives them; `None` if there are not two or four.
@@ -91,8 +94,8 @@ impl TokenHashes {
     }
 }
 
-fn in_json_and_cbor(token: &str) -> [TokenHash; 2] {
-    [TokenHash::of(token), TokenHash::of(&base64url::encode(token.as_bytes()))]
+fn in_json_and_cbor(token: &[u8]) -> [TokenHash; 2] {
+    [TokenHash::of(token), TokenHash::of(&base64url::encode(token))]
 }
 
 /// The order of P-256 (FIPS 186-5, SP 800-186 §3.2.1.3), big-endian.

@@ -1,16 +1,60 @@
-//! The claims of a token (RFC 7519 §4.1), typed.
+//! The claims of a token (RFC 7519 §4.1), typed: what is asked of them in whatever they are written, and those in JSON.
 
 use serde_json::{Map, Value};
 
+use super::confirmation::{self, Confirmed, KeysInClear};
+use crate::jose::JwkSet;
 use crate::json;
 use crate::limits;
+use crate::scope::Scope;
 use crate::{Refusal, Timestamp};
+
+/// Claims of a token that is believed, or of an answer about one. Each method says `None` for a claim that is not there, and
+/// refuses one of the wrong type.
+pub(super) trait Claims {
+    /// `iss`.
+    fn issuer(&self) -> Result<Option<&str>, Refusal>;
+    /// `aud`: one name or several.
+    fn audience(&self) -> Result<Option<Vec<&str>>, Refusal>;
+    /// `sub`, fit to be a user name.
+    fn subject(&self) -> Result<Option<&str>, Refusal>;
+    /// `exp`, `nbf` or `iat`.
+    fn date(&self, claim: &'static str) -> Result<Option<Timestamp>, Refusal>;
+    /// Whether there is an `exi`.
+    fn has_relative_expiry(&self) -> bool;
+    /// `cnf`. `server_keys` are those of the issuer, of which the symmetric ones decrypt.
+    fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal>;
+    /// `scope`.
+    fn scope(&self) -> Result<Option<Scope>, Refusal>;
+}
+
+/// A subject becomes a user name, so it has to be fit for one (MQTT 5 §1.5.4 forbids U+0000 and discourages other control
+/// characters).
+pub(super) fn usable_subject(subject: &str) -> Result<&str, Refusal> {
+    let usable = !subject.is_empty() && subject.len() <= limits::SUBJECT_BYTES && !subject.contains(char::is_control);
+    if usable { Ok(subject) } else { Err(Refusal::SubjectUnusable) }
+}
+
+/// A time in seconds, possibly with a fraction, of which milliseconds count. `None` for what no clock shows.
+pub(super) fn date_of_fraction(seconds: f64) -> Option<Timestamp> {
+    // The bound makes the conversion exact: it is far below 2^53 milliseconds. NaN is in no range.
+    #[allow(clippy::cast_precision_loss)]
+    let is_possible = (0.0..=limits::NUMERIC_DATE_MAX as f64).contains(&seconds);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let millis = (seconds * 1000.0).floor() as u64;
+    is_possible.then(|| Timestamp::from_unix_millis(millis))
+}
+
+/// A time in whole seconds. `None` for what no clock shows.
+pub(super) fn date_of_seconds(seconds: u64) -> Option<Timestamp> {
+    (seconds <= limits::NUMERIC_DATE_MAX).then(|| Timestamp::from_unix_seconds(seconds))
+}
 
 /// Claims before the signature has been checked: they only tell whose token it wants to be.
 pub(super) struct UnverifiedClaims(Map<String, Value>);
 
-/// Claims of a token whose signature has been checked.
-pub(super) struct Claims(Map<String, Value>);
+/// Claims in JSON that are believed.
+pub(super) struct JsonClaims(Map<String, Value>);
 
 impl UnverifiedClaims {
     pub(super) fn parse(payload: &[u8]) -> Result<Self, Refusal> {
@@ -27,12 +71,12 @@ impl UnverifiedClaims {
     }
 
     /// To be called when the signature over these claims has been found good.
-    pub(super) fn believed(self) -> Claims {
-        Claims(self.0)
+    pub(super) fn believed(self) -> JsonClaims {
+        JsonClaims(self.0)
     }
 }
 
-impl Claims {
+impl JsonClaims {
     /// All values, to be wiped.
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
         self.0.values_mut()
@@ -43,60 +87,60 @@ impl Claims {
         self.0.get(name)
     }
 
-    /// `aud` (RFC 7519 §4.1.3): one string or an array of them.
-    pub(super) fn audience(&self) -> Result<Vec<&str>, Refusal> {
-        let malformed = Refusal::ClaimMalformed { claim: "aud" };
-        let audience = match self.0.get("aud") {
-            None => Vec::new(),
-            Some(Value::String(one)) => vec![one.as_str()],
-            Some(Value::Array(many)) if many.len() <= limits::AUDIENCES => {
-                many.iter().map(Value::as_str).collect::<Option<_>>().ok_or(malformed)?
-            }
-            Some(_) => return Err(malformed),
-        };
-        if audience.is_empty() { Err(Refusal::AudienceMissing) } else { Ok(audience) }
+    fn text(&self, claim: &'static str) -> Result<Option<&str>, Refusal> {
+        match self.0.get(claim) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refusal::ClaimMalformed { claim }),
+        }
+    }
+}
+
+impl Claims for JsonClaims {
+    fn issuer(&self) -> Result<Option<&str>, Refusal> {
+        self.text("iss")
     }
 
-    /// `sub` (RFC 7519 §4.1.2). It becomes a user name, so it has to be fit for one (MQTT 5 §1.5.4 forbids
-    /// U+0000 and discourages other control characters).
-    pub(super) fn subject(&self) -> Result<Option<&str>, Refusal> {
-        match self.0.get("sub") {
+    fn audience(&self) -> Result<Option<Vec<&str>>, Refusal> {
+        let malformed = Refusal::ClaimMalformed { claim: "aud" };
+        match self.0.get("aud") {
             None => Ok(None),
-            Some(Value::String(subject)) => {
-                let usable = !subject.is_empty()
-                    && subject.len() <= limits::SUBJECT_BYTES
-                    && !subject.contains(char::is_control);
-                if usable { Ok(Some(subject)) } else { Err(Refusal::SubjectUnusable) }
+            Some(Value::String(one)) => Ok(Some(vec![one.as_str()])),
+            Some(Value::Array(many)) if many.len() <= limits::AUDIENCES => {
+                many.iter().map(Value::as_str).collect::<Option<_>>().ok_or(malformed).map(Some)
             }
-            Some(_) => Err(Refusal::ClaimMalformed { claim: "sub" }),
+            Some(_) => Err(malformed),
         }
     }
 
-    /// A `NumericDate` (RFC 7519 §2): a JSON number of seconds, possibly with a fraction, of which
-    /// milliseconds count.
-    pub(super) fn date(&self, claim: &'static str) -> Result<Option<Timestamp>, Refusal> {
+    fn subject(&self) -> Result<Option<&str>, Refusal> {
+        self.text("sub")?.map(usable_subject).transpose()
+    }
+
+    fn date(&self, claim: &'static str) -> Result<Option<Timestamp>, Refusal> {
         let malformed = Refusal::ClaimMalformed { claim };
         let number = match self.0.get(claim) {
             None => return Ok(None),
             Some(Value::Number(number)) => number,
             Some(_) => return Err(malformed),
         };
-        if let Some(seconds) = number.as_u64() {
-            return if seconds <= limits::NUMERIC_DATE_MAX {
-                Ok(Some(Timestamp::from_unix_seconds(seconds)))
-            } else {
-                Err(malformed)
-            };
-        }
-        let seconds = number.as_f64().ok_or(malformed.clone())?;
-        // The bound makes the conversion exact: it is far below 2^53 milliseconds. NaN is in no range.
-        #[allow(clippy::cast_precision_loss)]
-        if !(0.0..=limits::NUMERIC_DATE_MAX as f64).contains(&seconds) {
-            return Err(malformed);
-        }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let millis = (seconds * 1000.0).floor() as u64;
-        Ok(Some(Timestamp::from_unix_millis(millis)))
+        let date = match number.as_u64() {
+            Some(seconds) => date_of_seconds(seconds),
+            None => number.as_f64().and_then(date_of_fraction),
+        };
+        date.ok_or(malformed).map(Some)
+    }
+
+    fn has_relative_expiry(&self) -> bool {
+        self.0.contains_key("exi")
+    }
+
+    fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal> {
+        self.get("cnf").map(|cnf| confirmation::read(cnf, in_clear, server_keys)).transpose()
+    }
+
+    fn scope(&self) -> Result<Option<Scope>, Refusal> {
+        Ok(self.get("scope").map(Scope::from_claim).transpose()?)
     }
 }
 
@@ -107,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    fn claims(value: serde_json::Value) -> Claims {
+    fn claims(value: serde_json::Value) -> JsonClaims {
         UnverifiedClaims::parse(value.to_string().as_bytes()).unwrap().believed()
     }
 
@@ -132,11 +176,10 @@ mod tests {
 
     #[test]
     fn an_audience_is_a_string_or_several() {
-        assert_eq!(claims(json!({"aud": "a"})).audience(), Ok(vec!["a"]));
-        assert_eq!(claims(json!({"aud": ["a", "b"]})).audience(), Ok(vec!["a", "b"]));
-        for value in [json!({}), json!({"aud": []})] {
-            assert_eq!(claims(value).audience(), Err(Refusal::AudienceMissing));
-        }
+        assert_eq!(claims(json!({"aud": "a"})).audience(), Ok(Some(vec!["a"])));
+        assert_eq!(claims(json!({"aud": ["a", "b"]})).audience(), Ok(Some(vec!["a", "b"])));
+        assert_eq!(claims(json!({})).audience(), Ok(None));
+        assert_eq!(claims(json!({"aud": []})).audience(), Ok(Some(Vec::new())));
         for aud in [json!(null), json!(1), json!({}), json!(["a", 1]), json!(vec!["a"; limits::AUDIENCES + 1])] {
             assert_eq!(claims(json!({"aud": aud})).audience(), Err(Refusal::ClaimMalformed { claim: "aud" }));
         }

@@ -10,25 +10,50 @@ use crate::{Quoted, Refusal};
 /// The methods that are known here: the key itself, the name of a key, an encrypted key, a certificate.
 const METHODS: [&str; 4] = ["jwk", "kid", "jwe", "x5t#S256"];
 
+/// What a `cnf` names, in whatever it is written.
+#[derive(Debug)]
+pub(super) enum Confirmed {
+    /// A key that stands in it.
+    Key(Jwk),
+    /// The name of a key.
+    KeyId(String),
+    /// A certificate.
+    Certificate(CertificateThumbprint),
+}
+
+impl Confirmed {
+    /// What the client has to show. `client_keys` are the ones that a name may mean, and after them those that `earlier` knows.
+    /// A key of the issuer is never a client's.
+    pub(super) fn resolve(
+        self,
+        client_keys: &JwkSet,
+        earlier: impl Fn(&str) -> Option<ConfirmationKey>,
+    ) -> Result<Confirmation, Refusal> {
+        let key = match self {
+            Self::Key(key) => key,
+            Self::KeyId(kid) => match by_name(&kid, client_keys) {
+                Err(unknown @ Refusal::ConfirmationKeyUnknown { .. }) => {
+                    return earlier(&kid).map(Confirmation::Key).ok_or(unknown);
+                }
+                known => known?,
+            },
+            Self::Certificate(thumbprint) => return Ok(Confirmation::Certificate(thumbprint)),
+        };
+        ConfirmationKey::from_jwk(&key).map(Confirmation::Key).map_err(|_| Refusal::ConfirmationKeyUnusable)
+    }
+}
+
 /// Whether a symmetric key may stand in `cnf` as it is: in what others can read it would be given away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeysInClear {
     /// In a token, which is signed and not encrypted (RFC 7800 §3.3).
     Public,
-    /// In an answer to the broker alone (RFC 9200 §5.9.2).
+    /// In an answer to the broker alone (RFC 9200 §5.9.2), or in a token that is encrypted for it.
     Any,
 }
 
-/// Reads the claim. `server_keys` are those of the token's issuer, of which the symmetric ones decrypt
-/// `jwe`; `client_keys` are the ones that `kid` may name, and after them those that `earlier` knows. A key of the issuer is
-/// never a client's.
-pub(super) fn read(
-    cnf: &Value,
-    in_clear: KeysInClear,
-    server_keys: &JwkSet,
-    client_keys: &JwkSet,
-    earlier: impl Fn(&str) -> Option<ConfirmationKey>,
-) -> Result<Confirmation, Refusal> {
+/// Reads the claim in JSON. `server_keys` are those of the token's issuer, of which the symmetric ones decrypt `jwe`.
+pub(super) fn read(cnf: &Value, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Confirmed, Refusal> {
     let cnf = cnf.as_object().ok_or(Refusal::ConfirmationMalformed)?;
     let mut methods = METHODS.into_iter().filter_map(|method| cnf.get(method).map(|value| (method, value)));
     let method = match (methods.next(), methods.next()) {
@@ -40,24 +65,21 @@ pub(super) fn read(
             }));
         }
     };
-    let key = match method {
-        ("jwk", value) => as_it_stands(value.as_object().ok_or(Refusal::ConfirmationMalformed)?, value, in_clear)?,
-        ("kid", value) => {
-            let kid = value.as_str().ok_or(Refusal::ConfirmationMalformed)?;
-            match by_name(kid, client_keys) {
-                Err(unknown @ Refusal::ConfirmationKeyUnknown { .. }) => {
-                    return earlier(kid).map(Confirmation::Key).ok_or(unknown);
-                }
-                known => known?,
-            }
+    match method {
+        ("jwk", value) => {
+            as_it_stands(value.as_object().ok_or(Refusal::ConfirmationMalformed)?, value, in_clear).map(Confirmed::Key)
         }
-        ("jwe", value) => encrypted(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, server_keys)?,
+        ("kid", value) => {
+            value.as_str().map(|kid| Confirmed::KeyId(kid.to_owned())).ok_or(Refusal::ConfirmationMalformed)
+        }
+        ("jwe", value) => {
+            encrypted(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, server_keys).map(Confirmed::Key)
+        }
         (_, value) => {
             let thumbprint = value.as_str().and_then(CertificateThumbprint::from_base64url);
-            return thumbprint.map(Confirmation::Certificate).ok_or(Refusal::ConfirmationMalformed);
+            thumbprint.map(Confirmed::Certificate).ok_or(Refusal::ConfirmationMalformed)
         }
-    };
-    ConfirmationKey::from_jwk(&key).map(Confirmation::Key).map_err(|_| Refusal::ConfirmationKeyUnusable)
+    }
 }
 
 /// A key that stands in the token (RFC 7800 §3.2), a public one, or in an answer about it. Whatever would let a reader of the token make

@@ -4,7 +4,7 @@ use serde_json::Value;
 use thiserror::Error;
 use zeroize::Zeroize;
 
-use super::claims::{Claims, UnverifiedClaims};
+use super::claims::{JsonClaims, UnverifiedClaims};
 use crate::limits;
 use crate::{JsonFault, Refusal};
 
@@ -19,7 +19,7 @@ pub enum IntrospectionAnswer {
 }
 
 /// What an answer says of a token. Wiped when dropped: a symmetric key may stand in it in clear.
-pub struct IntrospectedClaims(pub(super) Claims);
+pub struct IntrospectedClaims(pub(super) JsonClaims);
 
 /// Why an answer is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -1,17 +1,12 @@
 //! Is this token good, here and now?
 
 use super::claims::{Claims, UnverifiedClaims};
-use serde_json::Value;
-
 use super::confirmation::KeysInClear;
-use super::{
-    AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, confirmation, key_selection,
-};
+use super::{AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, key_selection};
 use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
 use crate::proof::ConfirmationKey;
 use crate::revocation::TokenHashes;
-use crate::scope::Scope;
 use crate::{Fingerprint, Quoted, Refusal, Timestamp, limits};
 
 /// The key of an earlier token, as a later one names it: by issuer and subject, which must be the same in both, and `kid`.
@@ -34,6 +29,16 @@ pub struct Validator {
     servers: Vec<AuthorizationServer>,
     client_keys: JwkSet,
     policy: Policy,
+}
+
+/// Claims that are believed, and where they come from.
+struct Said<'a, C> {
+    claims: &'a C,
+    in_clear: KeysInClear,
+    /// Whether a server says it of a token: it need not say for whom.
+    is_answer: bool,
+    fingerprint: Fingerprint,
+    hashes: TokenHashes,
 }
 
 impl Validator {
@@ -81,25 +86,14 @@ impl Validator {
             return Err(Refusal::AlgorithmNotAllowed { algorithm: header.algorithm_name.clone() });
         }
         jws.verify(key_selection::select(header, &server.keys)?)?;
-        let claims = claims.believed();
-
-        let audience = self.our_audience(&claims)?;
-        let expires = self.check_times(&claims, now, self.policy.allow_no_expiry)?;
-        let subject = claims.subject()?.map(str::to_owned);
-        let confirmation = self.confirmation(&claims, KeysInClear::Public, server, |kid| {
-            earlier(&EarlierKey { issuer: &server.issuer, subject: subject.as_deref()?, kid })
-        })?;
-        let scope = claims.get("scope").map(Scope::from_claim).transpose()?.unwrap_or_default();
-        Ok(ValidatedToken {
-            issuer: server.issuer.clone(),
-            subject,
-            audience,
-            expires,
-            confirmation,
-            scope,
+        let said = Said {
+            claims: &claims.believed(),
+            in_clear: KeysInClear::Public,
+            is_answer: false,
             fingerprint: Fingerprint::of(token.as_bytes()),
             hashes: TokenHashes::of_jwt(token, header.algorithm),
-        })
+        };
+        self.judge(said, server, now, earlier)
     }
 
     /// Judges what the server of this issuer has answered about a token that does not speak for itself (RFC 7662, RFC 9200 §5.9),
@@ -110,35 +104,22 @@ impl Validator {
     /// The first [`Refusal`] that applies.
     pub fn validate_introspected(
         &self,
-        token: &str,
+        token: &(impl AsRef<[u8]> + ?Sized),
         issuer: &str,
         answer: &IntrospectionAnswer,
         now: Timestamp,
         earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
     ) -> Result<ValidatedToken, Refusal> {
         let IntrospectionAnswer::Active(claims) = answer else { return Err(Refusal::TokenInactive) };
-        let (server, claims) = (self.server(issuer)?, &claims.0);
-        check_issuer(claims, issuer)?;
-        let audience = match claims.get("aud") {
-            None => self.policy.audience.clone(),
-            Some(_) => self.our_audience(claims)?,
-        };
-        let expires = self.check_times(claims, now, self.policy.allow_no_expiry)?;
-        let subject = claims.subject()?.map(str::to_owned);
-        let confirmation = self.confirmation(claims, KeysInClear::Any, server, |kid| {
-            earlier(&EarlierKey { issuer: &server.issuer, subject: subject.as_deref()?, kid })
-        })?;
-        let scope = claims.get("scope").map(Scope::from_claim).transpose()?.unwrap_or_default();
-        Ok(ValidatedToken {
-            issuer: server.issuer.clone(),
-            subject,
-            audience,
-            expires,
-            confirmation,
-            scope,
-            fingerprint: Fingerprint::of(token.as_bytes()),
+        check_issuer(&claims.0, issuer)?;
+        let said = Said {
+            claims: &claims.0,
+            in_clear: KeysInClear::Any,
+            is_answer: true,
+            fingerprint: Fingerprint::of(token.as_ref()),
             hashes: TokenHashes::of_text(token),
-        })
+        };
+        self.judge(said, self.server(issuer)?, now, earlier)
     }
 
     /// Judges what its server has answered about a signed token that was found good before. What the token says stays; the answer can
@@ -155,8 +136,8 @@ impl Validator {
         let IntrospectionAnswer::Active(claims) = answer else { return Err(Refusal::TokenInactive) };
         let claims = &claims.0;
         check_issuer(claims, &token.issuer)?;
-        if claims.get("aud").is_some() {
-            self.our_audience(claims)?;
+        if let Some(audience) = claims.audience()? {
+            self.our_audience(&audience)?;
         }
         let sooner = self.check_times(claims, now, true)?;
         let expires = [token.expires, sooner].into_iter().flatten().min();
@@ -168,27 +149,65 @@ impl Validator {
         known.ok_or_else(|| Refusal::IssuerUnknown { issuer: Quoted::new(issuer) })
     }
 
+    /// The rules for claims, whatever they are written in and wherever they come from: audience, times, subject, confirmation,
+    /// scope, in this order.
+    fn judge(
+        &self,
+        said: Said<'_, impl Claims>,
+        server: &AuthorizationServer,
+        now: Timestamp,
+        earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
+    ) -> Result<ValidatedToken, Refusal> {
+        let claims = said.claims;
+        let audience = match claims.audience()? {
+            Some(audience) => self.our_audience(&audience)?,
+            None if said.is_answer => self.policy.audience.clone(),
+            None => return Err(Refusal::AudienceMissing),
+        };
+        let expires = self.check_times(claims, now, self.policy.allow_no_expiry)?;
+        let subject = claims.subject()?.map(str::to_owned);
+        let confirmation = match claims.confirmed(said.in_clear, &server.keys)? {
+            Some(confirmed) => confirmed.resolve(&self.client_keys, |kid| {
+                earlier(&EarlierKey { issuer: &server.issuer, subject: subject.as_deref()?, kid })
+            })?,
+            None if self.policy.allow_bearer => Confirmation::Bearer,
+            None => return Err(Refusal::BearerRefused),
+        };
+        let scope = claims.scope()?.unwrap_or_default();
+        Ok(ValidatedToken {
+            issuer: server.issuer.clone(),
+            subject,
+            audience,
+            expires,
+            confirmation,
+            scope,
+            fingerprint: said.fingerprint,
+            hashes: said.hashes,
+        })
+    }
+
     /// Those of our names that the token is for.
-    fn our_audience(&self, claims: &Claims) -> Result<Vec<String>, Refusal> {
-        let audience = claims.audience()?;
+    fn our_audience(&self, audience: &[&str]) -> Result<Vec<String>, Refusal> {
+        let foreign = *audience.first().ok_or(Refusal::AudienceMissing)?;
         let ours = self.policy.audience.iter().filter(|name| audience.contains(&name.as_str()));
         let ours: Vec<String> = ours.cloned().collect();
-        if ours.is_empty() {
-            let foreign = audience.first().copied().unwrap_or_default();
-            return Err(Refusal::AudienceForeign { audience: Quoted::new(foreign) });
-        }
-        Ok(ours)
+        if ours.is_empty() { Err(Refusal::AudienceForeign { audience: Quoted::new(foreign) }) } else { Ok(ours) }
     }
 
     /// Checks `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6) and gives the end of the token, leeway
     /// included.
-    fn check_times(&self, claims: &Claims, now: Timestamp, may_be_endless: bool) -> Result<Option<Timestamp>, Refusal> {
+    fn check_times(
+        &self,
+        claims: &impl Claims,
+        now: Timestamp,
+        may_be_endless: bool,
+    ) -> Result<Option<Timestamp>, Refusal> {
         let latest_start = now.saturating_add(self.policy.leeway);
         let expires = claims.date("exp")?.map(|exp| exp.saturating_add(self.policy.leeway));
         let (not_before, issued_at) = (claims.date("nbf")?, claims.date("iat")?);
         match expires {
             Some(expires) if now >= expires => return Err(Refusal::TokenExpired),
-            None if claims.get("exi").is_some() => return Err(Refusal::ExpiryRelative),
+            None if claims.has_relative_expiry() => return Err(Refusal::ExpiryRelative),
             None if !may_be_endless => return Err(Refusal::ExpiryMissing),
             Some(_) | None => {}
         }
@@ -199,20 +218,6 @@ impl Validator {
             return Err(Refusal::TokenFromTheFuture);
         }
         Ok(expires)
-    }
-
-    fn confirmation(
-        &self,
-        claims: &Claims,
-        in_clear: KeysInClear,
-        server: &AuthorizationServer,
-        earlier: impl Fn(&str) -> Option<ConfirmationKey>,
-    ) -> Result<Confirmation, Refusal> {
-        match claims.get("cnf") {
-            Some(cnf) => confirmation::read(cnf, in_clear, &server.keys, &self.client_keys, earlier),
-            None if self.policy.allow_bearer => Ok(Confirmation::Bearer),
-            None => Err(Refusal::BearerRefused),
-        }
     }
 }
 
@@ -225,12 +230,10 @@ fn text(token: &[u8]) -> Result<&str, Refusal> {
 }
 
 /// `iss` in an answer (RFC 7662 §2.2), if it is there: a server speaks for itself.
-fn check_issuer(claims: &Claims, expected: &str) -> Result<(), Refusal> {
-    match claims.get("iss") {
-        None => Ok(()),
-        Some(Value::String(issuer)) if issuer == expected => Ok(()),
-        Some(Value::String(issuer)) => Err(Refusal::IssuerForeign { issuer: Quoted::new(issuer) }),
-        Some(_) => Err(Refusal::ClaimMalformed { claim: "iss" }),
+fn check_issuer(claims: &impl Claims, expected: &str) -> Result<(), Refusal> {
+    match claims.issuer()? {
+        Some(issuer) if issuer != expected => Err(Refusal::IssuerForeign { issuer: Quoted::new(issuer) }),
+        Some(_) | None => Ok(()),
     }
 }
 
