@@ -3,17 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use ace_profile::jose::Jwk;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use thiserror::Error;
-use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::http::{HeaderMap, Response};
+use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Body};
 use zeroize::Zeroizing;
+
+use super::client::{self, Assertion, ClientAuthentication};
+use super::retry_after::retry_after;
 
 /// How many certificates of authorities are read from a file, at most.
 const AUTHORITIES_MAX: usize = 4096;
+/// How many connections to a server are kept for further requests.
+const IDLE_CONNECTIONS: usize = 32;
 
 /// Why an endpoint cannot be used at all.
 #[derive(Debug, Error)]
@@ -27,6 +32,15 @@ pub enum EndpointError {
     /// The system has no authorities that could be trusted.
     #[error("the system has no certificate authorities to trust: name a ca_file")]
     NoAuthorities,
+    /// The key that is to sign for the broker cannot.
+    #[error("the key cannot sign: it must be a private Ed25519, P-256 or RSA key, or a symmetric one")]
+    ClientKey,
+    /// The broker's certificate cannot be used.
+    #[error("{0}")]
+    ClientCertificate(String),
+    /// The private key of the broker's certificate cannot be used.
+    #[error("{0}")]
+    ClientCertificateKey(String),
 }
 
 /// Why a request brought nothing.
@@ -41,6 +55,17 @@ pub enum RequestError {
     /// No whole answer in time.
     #[error("gave no answer within {0:?}")]
     TimedOut(Duration),
+    /// It does not know the broker, or does not let it ask.
+    #[error("refuses the broker's own credentials (HTTP status {0})")]
+    Credentials(u16),
+    /// It wants to be left alone for a while.
+    #[error("is overloaded (HTTP status {status})")]
+    Overloaded {
+        /// 429 or 503.
+        status: u16,
+        /// For how long, if it says so.
+        retry_after: Option<Duration>,
+    },
     /// An answer, but not what was asked for.
     #[error("answered with HTTP status {0}")]
     Status(u16),
@@ -59,7 +84,7 @@ pub enum RequestError {
 pub struct Endpoint {
     url: String,
     agent: Agent,
-    authorization: Option<Zeroizing<String>>,
+    client: ClientAuthentication,
     timeout: Duration,
 }
 
@@ -73,37 +98,49 @@ impl Endpoint {
         if !url.starts_with("https://") {
             return Err(EndpointError::NotHttps(url.into()));
         }
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::new_with_certs(&authorities(trusted)?))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .https_only(true)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_global(Some(timeout))
-            .user_agent(concat!("mosquitto-ace/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
-        Ok(Self { url: url.into(), agent, authorization: None, timeout })
+        let authorities = RootCerts::new_with_certs(&authorities(trusted)?);
+        let agent = agent(authorities, None, timeout);
+        Ok(Self { url: url.into(), agent, client: ClientAuthentication::None, timeout })
     }
 
     /// The same with the broker's own id and secret at that server (RFC 6749 §2.3.1).
     #[must_use]
     pub fn with_client(mut self, id: &str, secret: &str) -> Self {
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let both = Zeroizing::new(format!("{}:{}", encode(id), encode(secret)));
-        self.authorization = Some(Zeroizing::new(format!("Basic {}", STANDARD.encode(both.as_bytes()))));
+        self.client = ClientAuthentication::secret(id, secret);
         self
+    }
+
+    /// The same with a key that signs for the broker (`private_key_jwt`, RFC 7523). Only [`Self::post_form`] has a place for that.
+    ///
+    /// # Errors
+    /// [`EndpointError::ClientKey`] if the key cannot sign.
+    pub fn with_client_key(mut self, id: &str, key: Jwk, audience: &str) -> Result<Self, EndpointError> {
+        self.client = ClientAuthentication::Key(Assertion::new(id, key, audience)?);
+        Ok(self)
+    }
+
+    /// The same with a certificate that the broker shows in TLS (RFC 8705): a chain and its private key, both PEM.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if they cannot be used, or do not belong together.
+    pub fn with_client_certificate(mut self, id: &str, chain: &str, key: &str) -> Result<Self, EndpointError> {
+        let certificate = client::certificate(chain, key)?;
+        let authorities = self.agent.config().tls_config().root_certs().clone();
+        self.agent = agent(authorities, Some(certificate), self.timeout);
+        self.client = ClientAuthentication::Certificate { id: id.into() };
+        Ok(self)
     }
 
     /// The URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// How long a request may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Gets the resource, or what the `query` says of it. Waits: not for the broker's thread.
@@ -117,15 +154,48 @@ impl Endpoint {
             None => self.url.clone(),
         };
         let mut request = self.agent.get(&url).header("Accept", media_type);
-        if let Some(authorization) = &self.authorization {
-            request = request.header("Authorization", authorization.as_str());
+        if let Some(authorization) = self.client.header() {
+            request = request.header("Authorization", authorization);
         }
-        let mut answer = request.call().map_err(|error| self.explain(error, most))?;
-        let status = answer.status().as_u16();
-        if status != 200 {
-            return Err(RequestError::Status(status));
+        let answer = request.call().map_err(|error| self.explain(error, most))?;
+        self.content(answer, &[media_type], most)
+    }
+
+    /// Posts a form, which says besides who the broker is, and gives what comes back. Waits, `timeout` at most: not for the broker's
+    /// thread.
+    ///
+    /// # Errors
+    /// [`RequestError`] if anything but a whole answer of one of those media types and of `most` bytes at most comes back.
+    pub fn post_form(
+        &self,
+        parameters: &[(&str, &str)],
+        media_types: &[&str],
+        most: u64,
+        timeout: Duration,
+    ) -> Result<Zeroizing<Vec<u8>>, RequestError> {
+        let own = self.client.parameters().map_err(|error| RequestError::Unusable(error.to_string()))?;
+        let form = form(parameters.iter().copied().chain(own.iter().map(|(name, value)| (*name, value.as_str()))));
+        let mut request = self
+            .agent
+            .post(&self.url)
+            .config()
+            .timeout_global(Some(timeout.min(self.timeout)))
+            .build()
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Accept", media_types.join(", "));
+        if let Some(authorization) = self.client.header() {
+            request = request.header("Authorization", authorization);
         }
-        if answer.body().mime_type() != Some(media_type) {
+        let answer = request.send(form.as_bytes()).map_err(|error| self.explain(error, most))?;
+        self.content(answer, media_types, most).map(Zeroizing::new)
+    }
+
+    fn content(&self, mut answer: Response<Body>, media_types: &[&str], most: u64) -> Result<Vec<u8>, RequestError> {
+        if let Some(error) = refusal(answer.status().as_u16(), answer.headers()) {
+            return Err(error);
+        }
+        let is_asked_for = |given: &str| media_types.iter().any(|asked| asked.eq_ignore_ascii_case(given));
+        if !answer.body().mime_type().is_some_and(is_asked_for) {
             return Err(RequestError::MediaType);
         }
         answer.body_mut().with_config().limit(most).read_to_vec().map_err(|error| self.explain(error, most))
@@ -143,6 +213,49 @@ impl Endpoint {
             },
             other => RequestError::Unreachable(other.to_string()),
         }
+    }
+}
+
+/// What asks: TLS verified, no redirects, bounded in time.
+fn agent(authorities: RootCerts, certificate: Option<ClientCert>, timeout: Duration) -> Agent {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(authorities)
+        .client_cert(certificate)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .https_only(true)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_idle_connections(IDLE_CONNECTIONS)
+        .max_idle_connections_per_host(IDLE_CONNECTIONS)
+        .timeout_global(Some(timeout))
+        .user_agent(concat!("mosquitto-ace/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .new_agent()
+}
+
+/// The form as it is sent. It holds the token, so it is wiped; what the HTTP client copies of it is not ours to wipe.
+fn form<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Zeroizing<String> {
+    // Three characters for each that needs it, and "=" and "&": so that it is never moved.
+    let room = parameters.clone().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
+    for (name, value) in parameters {
+        form.append_pair(name, value);
+    }
+    Zeroizing::new(form.finish())
+}
+
+/// What a status other than 200 means.
+fn refusal(status: u16, headers: &HeaderMap) -> Option<RequestError> {
+    match status {
+        200 => None,
+        401 | 403 => Some(RequestError::Credentials(status)),
+        429 | 503 => Some(RequestError::Overloaded { status, retry_after: retry_after(headers) }),
+        other => Some(RequestError::Status(other)),
     }
 }
 

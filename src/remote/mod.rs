@@ -3,8 +3,10 @@
 //! The broker's thread decides what is to be asked and when, hands a request over without waiting, and looks for answers in
 //! `TICK`: docs/decisions/0013-network-on-threads-of-its-own.md. Nothing else in the plugin opens a connection.
 
+mod client;
 mod https;
 mod judgement;
+mod retry_after;
 mod revocation_list;
 mod schedule;
 mod workers;
