@@ -203,8 +203,8 @@ refusals! {
         algorithm: Quoted
     };
 
-    /// The key that the token names, or every key of its issuer if it names none, forbids the algorithm by
-    /// its type, curve, length, `alg`, `use` or `key_ops`: an RSA public key under HS256, for example.
+    /// The key that the token names forbids the algorithm by its type, curve, length, `alg`, `use` or `key_ops`: an RSA public
+    /// key under HS256, for example.
     Token "algorithm-key-mismatch" "the token's algorithm {algorithm} fits no key that the token can mean" =>
     AlgorithmKeyMismatch {
         /// The header's `alg`.
@@ -215,7 +215,18 @@ refusals! {
     Token "key-unknown" "the token's issuer has no key with the kid {kid}" =>
     KeyUnknown {
         /// The header's `kid`.
-        kid: Quoted
+        kid: Quoted,
+        /// Whose key it would have to be, as configured.
+        issuer: Box<str>
+    };
+
+    /// The token names no key, and none of its issuer's keys fits its algorithm.
+    Token "key-missing" "the token names no key, and its issuer has none for the algorithm {algorithm}" =>
+    KeyMissing {
+        /// The header's `alg`.
+        algorithm: Quoted,
+        /// Whose key it would have to be, as configured.
+        issuer: Box<str>
     };
 
     /// The token names no key (or a `kid` that several keys bear), and more than one fits.
@@ -452,6 +463,17 @@ refusals! {
     /// As many proofs as can be remembered were accepted within the window.
     Policy "replay-cache-full" "too many proofs of the draft's form arrived within the window" =>
     ReplayCacheFull;
+}
+
+impl Refusal {
+    /// The issuer whose keys lack the one that the token is signed with, if that is why: it may have new ones.
+    #[must_use]
+    pub fn wanted_key_of(&self) -> Option<&str> {
+        match self {
+            Self::KeyUnknown { issuer, .. } | Self::KeyMissing { issuer, .. } => Some(issuer),
+            _ => None,
+        }
+    }
 }
 
 impl From<ScopeError> for Refusal {

@@ -60,6 +60,7 @@ fn forms_and_headers() -> Vec<Case> {
         ("algorithm-none", header(json!({"alg": "none"}))),
         ("algorithm-unsupported", header(json!({"alg": "ES512"}))),
         ("key-unknown", header(json!({"alg": "EdDSA", "kid": "nobody"}))),
+        ("key-missing", header(json!({"alg": "RS256"}))),
         ("claims-not-json", token(&fixture.sign_raw(&json!({"alg": "EdDSA"}), b"{"))),
     ]
 }
@@ -231,6 +232,6 @@ fn text_code_and_kind_belong_together() {
 
 #[test]
 fn foreign_text_cannot_break_the_line() {
-    let refusal = Refusal::KeyUnknown { kid: Quoted::new("a\nforged line") };
+    let refusal = Refusal::KeyUnknown { kid: Quoted::new("a\nforged line"), issuer: "https://as.example".into() };
     assert!(!refusal.to_string().contains('\n'));
 }

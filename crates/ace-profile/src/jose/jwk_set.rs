@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Jwk, KeyError};
+use super::{Algorithm, Jwk, KeyError, KeyType};
 use crate::json;
 use crate::limits;
 
@@ -37,16 +37,8 @@ impl JwkSet {
     /// # Errors
     /// A [`JwkSetError`] that says which key is at fault and why.
     pub fn from_json(text: &str) -> Result<Self, JwkSetError> {
-        if text.len() > limits::JWKS_BYTES {
-            return Err(JwkSetError::Set(KeyError::TooLarge));
-        }
-        let object = json::parse_object(text.as_bytes()).map_err(|fault| JwkSetError::Set(KeyError::NotJson(fault)))?;
-        let values = object.get("keys").and_then(Value::as_array).ok_or(JwkSetError::Set(KeyError::NotASet))?;
-        if values.len() > limits::JWKS_KEYS {
-            return Err(JwkSetError::Set(KeyError::TooLarge));
-        }
         let mut set = Self::default();
-        for (index, value) in values.iter().enumerate() {
+        for (index, value) in values(text.as_bytes())?.iter().enumerate() {
             match Jwk::from_value(value) {
                 Ok(key) => set.keys.push(key),
                 Err(error @ (KeyError::TypeUnsupported(_) | KeyError::CurveUnsupported(_))) => {
@@ -56,6 +48,27 @@ impl JwkSet {
             }
         }
         Ok(set)
+    }
+
+    /// Reads a set that a server publishes. Only public keys are taken from it: a symmetric or private one is skipped, and so is
+    /// every key that is malformed, weak or of an unknown kind, since the set is not the operator's to mend and one bad key is no reason to lose
+    /// the others. [`JwkSet::skipped`] tells of all of them.
+    ///
+    /// # Errors
+    /// A [`JwkSetError::Set`] if it is no set, or has no key that a signature could be verified with.
+    pub fn from_published_json(text: &[u8]) -> Result<Self, JwkSetError> {
+        let mut set = Self::default();
+        for (index, value) in values(text)?.iter().enumerate() {
+            match Jwk::from_value(value) {
+                Ok(key) if key.is_private() || key.key_type() == KeyType::Symmetric => {
+                    set.skipped.push((index, KeyError::NotPublic));
+                }
+                Ok(key) => set.keys.push(key),
+                Err(error) => set.skipped.push((index, error)),
+            }
+        }
+        let verifies = |key: &Jwk| Algorithm::ALL.iter().any(|algorithm| key.can_verify(*algorithm));
+        if set.keys.iter().any(verifies) { Ok(set) } else { Err(JwkSetError::Set(KeyError::Unfit("signatures"))) }
     }
 
     /// The keys.
@@ -91,6 +104,18 @@ impl JwkSet {
     }
 }
 
+/// The keys of a set as they are written.
+fn values(text: &[u8]) -> Result<Vec<Value>, JwkSetError> {
+    if text.len() > limits::JWKS_BYTES {
+        return Err(JwkSetError::Set(KeyError::TooLarge));
+    }
+    let mut object = json::parse_object(text).map_err(|fault| JwkSetError::Set(KeyError::NotJson(fault)))?;
+    let Some(Value::Array(values)) = object.remove("keys") else {
+        return Err(JwkSetError::Set(KeyError::NotASet));
+    };
+    if values.len() > limits::JWKS_KEYS { Err(JwkSetError::Set(KeyError::TooLarge)) } else { Ok(values) }
+}
+
 impl FromIterator<Jwk> for JwkSet {
     fn from_iter<I: IntoIterator<Item = Jwk>>(keys: I) -> Self {
         Self { keys: keys.into_iter().collect(), skipped: Vec::new() }
@@ -120,6 +145,26 @@ mod tests {
         let text = format!(r#"{{"keys":[{ED25519},{{"kty":"oct","k":"AAEC"}}]}}"#);
         let error = JwkSet::from_json(&text).unwrap_err();
         assert_eq!(error, JwkSetError::Key { index: 1, error: KeyError::SymmetricLength(3) });
+    }
+
+    #[test]
+    fn of_a_published_set_the_good_public_keys_are_taken() {
+        let private = Jwk::ed25519_from_seed(&[7; 32]).unwrap().with_kid("p").secret_value();
+        let weak = r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#;
+        let text = format!(r#"{{"keys":[{SYMMETRIC},{private},{weak},7,{{"kty":"AKP"}},{ED25519}]}}"#);
+        let set = JwkSet::from_published_json(text.as_bytes()).unwrap();
+        assert_eq!(set.keys().iter().map(Jwk::kid).collect::<Vec<_>>(), [Some("a")]);
+        assert_eq!(set.skipped().iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert_eq!(set.skipped()[0].1, KeyError::NotPublic);
+        assert_eq!(set.skipped()[1].1, KeyError::NotPublic);
+    }
+
+    #[test]
+    fn a_published_set_that_verifies_nothing_is_refused() {
+        let for_encryption = ED25519.replace("\"kid\"", "\"use\":\"enc\",\"kid\"");
+        for text in ["", "[]", "{}", r#"{"keys":[]}"#, &format!("{{\"keys\":[{SYMMETRIC},{for_encryption}]}}")] {
+            assert!(matches!(JwkSet::from_published_json(text.as_bytes()), Err(JwkSetError::Set(_))), "{text}");
+        }
     }
 
     #[test]

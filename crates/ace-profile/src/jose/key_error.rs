@@ -52,6 +52,9 @@ pub enum KeyError {
     /// The cryptographic library failed to sign or encrypt.
     #[error("the cryptographic operation failed")]
     OperationFailed,
+    /// A symmetric key, or a private half, where keys are published: who can read it can sign.
+    #[error("the key is symmetric or has its private half with it, which nobody should publish")]
+    NotPublic,
     /// No random bytes were to be had.
     #[error("no random bytes are available")]
     RandomUnavailable,

@@ -1,20 +1,26 @@
 //! Which of an issuer's keys a token is to be checked with (RFC 7515 §6, appendix D).
 
+use super::AuthorizationServer;
 use crate::Refusal;
+use crate::jose::Jwk;
 use crate::jose::jws::Header;
-use crate::jose::{Jwk, JwkSet};
 
 /// The key that the header names by `kid`, or without a `kid` the one key that fits the algorithm. Keys
 /// that do not fit are never tried, and where several fit there is no guessing.
-pub(super) fn select<'a>(header: &Header, keys: &'a JwkSet) -> Result<&'a Jwk, Refusal> {
+pub(super) fn select<'a>(header: &Header, server: &'a AuthorizationServer) -> Result<&'a Jwk, Refusal> {
+    let AuthorizationServer { issuer, keys, .. } = server;
     let named = |key: &&Jwk| header.kid.is_none() || key.kid() == header.kid.as_deref();
     if let Some(kid) = &header.kid
         && !keys.keys().iter().any(|key| named(&key))
     {
-        return Err(Refusal::KeyUnknown { kid: kid.as_str().into() });
+        return Err(Refusal::KeyUnknown { kid: kid.as_str().into(), issuer: issuer.as_str().into() });
     }
     let mut fitting = keys.keys().iter().filter(named).filter(|key| key.can_verify(header.algorithm));
     match (fitting.next(), fitting.next()) {
+        (None, _) if header.kid.is_none() => {
+            let algorithm = header.algorithm_name.clone();
+            Err(Refusal::KeyMissing { algorithm, issuer: issuer.as_str().into() })
+        }
         (None, _) => Err(Refusal::AlgorithmKeyMismatch { algorithm: header.algorithm_name.clone() }),
         (Some(key), None) => Ok(key),
         (Some(_), Some(_)) => Err(Refusal::KeyAmbiguous),
@@ -39,32 +45,39 @@ mod tests {
         Jwk::generate_p256(&mut SystemRandom).unwrap().to_public().unwrap().with_kid(kid)
     }
 
+    fn server(keys: impl IntoIterator<Item = Jwk>) -> AuthorizationServer {
+        AuthorizationServer { issuer: "as".into(), keys: keys.into_iter().collect(), algorithms: None }
+    }
+
     #[test]
     fn a_kid_names_the_key() {
-        let keys: JwkSet = [ed25519("a"), ed25519("b"), p256("b")].into_iter().collect();
-        let selected = |algorithm, kid| select(&header(algorithm, Some(kid)), &keys).map(Jwk::thumbprint);
+        let server = server([ed25519("a"), ed25519("b"), p256("b")]);
+        let keys = &server.keys;
+        let selected = |algorithm, kid| select(&header(algorithm, Some(kid)), &server).map(Jwk::thumbprint);
         assert_eq!(selected(Algorithm::EdDsa, "a"), Ok(keys.keys()[0].thumbprint()));
         assert_eq!(selected(Algorithm::EdDsa, "b"), Ok(keys.keys()[1].thumbprint()));
         assert_eq!(selected(Algorithm::Es256, "b"), Ok(keys.keys()[2].thumbprint()));
-        assert_eq!(selected(Algorithm::Es256, "c"), Err(Refusal::KeyUnknown { kid: "c".into() }));
+        assert_eq!(selected(Algorithm::Es256, "c"), Err(Refusal::KeyUnknown { kid: "c".into(), issuer: "as".into() }));
         let mismatch = Err(Refusal::AlgorithmKeyMismatch { algorithm: "ES256".into() });
         assert_eq!(selected(Algorithm::Es256, "a"), mismatch);
     }
 
     #[test]
     fn without_a_kid_exactly_one_key_has_to_fit() {
-        let keys: JwkSet = [ed25519("a"), p256("b"), p256("c").with_use("enc")].into_iter().collect();
-        let selected = |algorithm| select(&header(algorithm, None), &keys).map(Jwk::thumbprint);
+        let with_one_of_each = server([ed25519("a"), p256("b"), p256("c").with_use("enc")]);
+        let keys = &with_one_of_each.keys;
+        let selected = |algorithm| select(&header(algorithm, None), &with_one_of_each).map(Jwk::thumbprint);
         assert_eq!(selected(Algorithm::EdDsa), Ok(keys.keys()[0].thumbprint()));
         assert_eq!(selected(Algorithm::Es256), Ok(keys.keys()[1].thumbprint()));
-        assert_eq!(selected(Algorithm::Hs256), Err(Refusal::AlgorithmKeyMismatch { algorithm: "HS256".into() }));
-        let two: JwkSet = [ed25519("a"), ed25519("b")].into_iter().collect();
+        let missing = Refusal::KeyMissing { algorithm: "HS256".into(), issuer: "as".into() };
+        assert_eq!(selected(Algorithm::Hs256), Err(missing));
+        let two = server([ed25519("a"), ed25519("b")]);
         assert_eq!(select(&header(Algorithm::EdDsa, None), &two).err(), Some(Refusal::KeyAmbiguous));
     }
 
     #[test]
     fn two_keys_of_one_name_that_both_fit_are_ambiguous() {
-        let keys: JwkSet = [ed25519("a"), ed25519("a")].into_iter().collect();
-        assert_eq!(select(&header(Algorithm::EdDsa, Some("a")), &keys).err(), Some(Refusal::KeyAmbiguous));
+        let two = server([ed25519("a"), ed25519("a")]);
+        assert_eq!(select(&header(Algorithm::EdDsa, Some("a")), &two).err(), Some(Refusal::KeyAmbiguous));
     }
 }

@@ -49,6 +49,16 @@ impl Validator {
         Self { servers, client_keys, policy }
     }
 
+    /// The same with other keys of one server, if it is among those whose tokens are taken.
+    #[must_use]
+    pub fn with_keys(&self, issuer: &str, keys: JwkSet) -> Self {
+        let mut changed = self.clone();
+        if let Some(server) = changed.servers.iter_mut().find(|server| server.issuer == issuer) {
+            server.keys = keys;
+        }
+        changed
+    }
+
     /// The policy that tokens are validated by.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
@@ -85,7 +95,7 @@ impl Validator {
         if server.algorithms.as_ref().is_some_and(|allowed| !allowed.contains(&header.algorithm)) {
             return Err(Refusal::AlgorithmNotAllowed { algorithm: header.algorithm_name.clone() });
         }
-        jws.verify(key_selection::select(header, &server.keys)?)?;
+        jws.verify(key_selection::select(header, server)?)?;
         let said = Said {
             claims: &claims.believed(),
             in_clear: KeysInClear::Public,

@@ -142,7 +142,8 @@ fn no_scope_is_an_empty_scope_and_an_array_in_place_is_taken() {
 fn a_key_of_one_issuer_does_not_sign_for_another() {
     let fixture = Fixture::new();
     let refusal = fixture.judge(&fixture.with("iss", json!("https://other.example"))).err();
-    assert_eq!(refusal, Some(Refusal::KeyUnknown { kid: "as-1".into() }));
+    assert_eq!(refusal.as_ref().and_then(Refusal::wanted_key_of), Some("https://other.example"));
+    assert_eq!(refusal, Some(Refusal::KeyUnknown { kid: "as-1".into(), issuer: "https://other.example".into() }));
     let refusal = fixture.judge(&fixture.with("iss", json!("https://as.example/"))).err();
     assert_eq!(refusal, Some(Refusal::IssuerUnknown { issuer: "https://as.example/".into() }));
 }
