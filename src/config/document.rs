@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use ace_profile::jose::Algorithm;
-use ace_profile::scope::TopicFilter;
+use ace_profile::scope::{ScopeFormatName, TopicFilter};
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny};
 use toml::Spanned;
@@ -36,6 +36,12 @@ pub(super) struct AuthorizationServer {
     pub(super) jwks: Spanned<String>,
     #[serde(default)]
     pub(super) algorithms: Option<Spanned<Vec<Written<Algorithm>>>>,
+    #[serde(default)]
+    pub(super) scope_format: Option<Spanned<Written<ScopeFormatName>>>,
+    #[serde(default)]
+    pub(super) scope_claim: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) scope_placeholders: bool,
     #[serde(default)]
     pub(super) as_hint: Option<Spanned<String>>,
     #[serde(default)]

@@ -108,6 +108,7 @@ impl Source<'_> {
                 if let Some(introspection) = server.introspection {
                     return Err(self.not_supported_yet(introspection.span(), "introspection"));
                 }
+                let scope_format = self.scope_format(&server)?;
                 let (span, issuer) = (server.issuer.span(), server.issuer.into_inner());
                 if issuer.is_empty() {
                     return Err(self.error(span, "issuer is empty: it must equal \"iss\" of the server's tokens"));
@@ -131,7 +132,13 @@ impl Source<'_> {
                     }
                     Ok(listed)
                 });
-                Ok(AuthorizationServer { issuer, keys, algorithms: algorithms.transpose()? })
+                Ok(AuthorizationServer {
+                    issuer,
+                    keys,
+                    algorithms: algorithms.transpose()?,
+                    scope_format,
+                    scope_placeholders: server.scope_placeholders,
+                })
             })
             .collect()
     }
@@ -347,6 +354,11 @@ mod tests {
             (with("algorithms = [\"none\"]\n"), Some(5), "none"),
             (with("algorithms = []\n"), Some(5), "no token"),
             (with("as_hint = \"http://as.example/token\"\n"), Some(5), "https or coaps"),
+            (with("scope_format = \"oauth\"\n"), Some(5), "known are aif, words, claim"),
+            (with("scope_format = \"claim\"\n"), Some(5), "needs a scope_claim"),
+            (with("scope_claim = \"topics\"\n"), Some(5), "scope_claim needs scope_format"),
+            (with("scope_format = \"words\"\nscope_claim = \"\"\n"), Some(6), "scope_claim is empty"),
+            (with("scope_placeholders = \"yes\"\n"), Some(5), "yes"),
             (with("as_hint = true\n"), Some(5), "expected a string"),
             (
                 format!("audience = \"{}\"\n{SERVER}as_hint = \"https://as.example\"\n", "b".repeat(HINTS_BYTES_MAX)),

@@ -10,6 +10,7 @@ mod error;
 mod hint;
 mod load;
 mod remote;
+mod scope;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,10 +1,12 @@
 //! The last step of each way in: a proved token becomes a session.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use ace_profile::proof::ConfirmationKey;
+use ace_profile::scope::Scope;
 use ace_profile::token::ValidatedToken;
 use ace_profile::{Fingerprint, Refusal};
 
@@ -127,9 +129,9 @@ impl Plugin {
         token: &ValidatedToken,
         entrance: Entrance,
     ) -> Result<Verdict, Refused> {
-        let grant = self.grant(token)?;
         // Copied first: setting the user name can move what the broker keeps of the client.
         let client_id: Box<CStr> = client.id().ok_or(Reason::NoClientId)?.into();
+        let grant = self.grant(token, &client_id)?;
         let user_name: Box<CStr> = match client.user_name().filter(|_| entrance.keeps_user_name) {
             Some(given) => given.into(),
             None if client.set_user_name(&grant.user_name) => grant.user_name.as_c_str().into(),
@@ -148,7 +150,7 @@ impl Plugin {
 
     /// Gives a connected client the rights of its new token, whole and at once (rfc9431.md E2).
     pub(super) fn renew(&self, client: &Client<'_>, token: &ValidatedToken) -> Result<Verdict, Refused> {
-        let grant = self.grant(token)?;
+        let grant = self.grant(token, client.id().ok_or(Reason::NoClientId)?)?;
         let mut sessions = self.sessions.borrow_mut();
         let session = sessions.of_mut(client).ok_or(Reason::NothingToRenew).about(token.fingerprint)?;
         let known = session.grant().ok_or(Reason::NothingToRenew).about(token.fingerprint)?;
@@ -177,7 +179,8 @@ impl Plugin {
         Ok(())
     }
 
-    pub(super) fn grant(&self, token: &ValidatedToken) -> Result<Rc<Grant>, Refused> {
+    /// The rights that a token gives a client of this id.
+    pub(super) fn grant(&self, token: &ValidatedToken, client_id: &CStr) -> Result<Rc<Grant>, Refused> {
         // The client may have taken its time to answer.
         if !token.is_valid_at(clock::now()) {
             return Err(Refusal::TokenExpired).about(token.fingerprint);
@@ -185,7 +188,8 @@ impl Plugin {
         if self.remote.borrow().has_revoked(&Origin::of(token)) {
             return Err(Reason::Revoked).about(token.fingerprint);
         }
-        let grant = Grant::new(token, &mut self.matchers.borrow_mut()).ok_or(Reason::UserName);
+        let scope = scope_for(token, client_id).about(token.fingerprint)?;
+        let grant = Grant::new(token, &scope, &mut self.matchers.borrow_mut()).ok_or(Reason::UserName);
         Ok(Rc::new(grant.about(token.fingerprint)?))
     }
 
@@ -199,12 +203,15 @@ impl Plugin {
     /// Notes what a client may publish, for its retained messages.
     pub(super) fn remember_publisher(&self, client_id: &CStr, user_name: &CStr, grant: &Grant, token: &ValidatedToken) {
         let (user_name, matcher) = (CString::from(user_name), Rc::clone(&grant.matcher));
-        if let (Some(state), Ok(client_id), Ok(user_name)) = (&self.state, client_id.to_str(), user_name.to_str()) {
+        if let Some(state) = &self.state
+            && let (Ok(name), Ok(user_name), Ok(scope)) =
+                (client_id.to_str(), user_name.to_str(), scope_for(token, client_id))
+        {
             state.remember(Record {
-                client_id: client_id.into(),
+                client_id: name.into(),
                 user_name: user_name.into(),
                 expires: grant.expires,
-                scope: token.scope.to_aif_value(),
+                scope: scope.to_aif_value(),
                 origin: grant.origin.clone(),
             });
         }
@@ -239,4 +246,12 @@ impl Plugin {
             ended: None,
         }
     }
+}
+
+/// What a token permits a client of this id. A token with placeholders is held as it came, and filled in for each client.
+fn scope_for<'a>(token: &'a ValidatedToken, client_id: &CStr) -> Result<Cow<'a, Scope>, Reason> {
+    if !token.has_placeholders {
+        return Ok(Cow::Borrowed(&token.scope));
+    }
+    Ok(token.scope_for(client_id.to_str().map_err(|_| Reason::NoClientId)?)?)
 }

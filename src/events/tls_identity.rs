@@ -101,7 +101,7 @@ impl Plugin {
         let Some(proved) = proved_of(client) else { return false };
         let (client_id, user_name): (Box<CStr>, Box<CStr>) = (client_id.into(), user_name.into());
         let token = self.token_for(&proved).and_then(|token| self.token_now(&token));
-        let rights = match token.as_deref().map(|token| (token, self.grant(token))) {
+        let rights = match token.as_deref().map(|token| (token, self.grant(token, &client_id))) {
             Some((token, Ok(grant))) => {
                 self.remember(&client_id, &user_name, &grant, token);
                 if is_to_be_told {
@@ -152,8 +152,25 @@ impl Plugin {
         if keys.is_empty() {
             return;
         }
-        let Ok(grant) = self.grant(token) else { return };
         for key in keys {
+            let Some(client_id) = self.sessions.borrow_mut().get_mut(key).map(|session| session.client_id.clone())
+            else {
+                continue;
+            };
+            let grant = match self.grant(token, &client_id) {
+                Ok(grant) => grant,
+                Err(refused) => {
+                    let (id, reason) = (client_id.to_string_lossy(), &refused.reason);
+                    let line = format!(
+                        "ace: client {} does not have the rights of its newer token: {}: {reason} (token {})",
+                        Quoted::new(&id),
+                        reason.code(),
+                        token.fingerprint
+                    );
+                    self.broker.log(Level::Notice, &line);
+                    continue;
+                }
+            };
             let mut sessions = self.sessions.borrow_mut();
             let Some(session) = sessions.get_mut(key).filter(|session| session.phase.get() == Phase::Connected) else {
                 continue;
@@ -165,7 +182,6 @@ impl Plugin {
             };
             let Some(user_name) = session.user_name.clone().filter(|_| is_for_it) else { continue };
             session.denial_logged.set(false);
-            let client_id = session.client_id.clone();
             sessions.replace_grant(key, Rc::clone(&grant));
             drop(sessions);
             self.remember_publisher(&client_id, &user_name, &grant, token);

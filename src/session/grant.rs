@@ -51,11 +51,12 @@ impl Origin {
 }
 
 impl Grant {
-    /// The rights of a token. `None` if its holder's name cannot be a user name.
+    /// The rights that a token gives a client of this id, whose scope is `scope` ([`ValidatedToken::scope_for`]). `None` if its
+    /// holder's name cannot be a user name.
     #[must_use]
-    pub fn new(token: &ValidatedToken, matchers: &mut Matchers) -> Option<Self> {
+    pub fn new(token: &ValidatedToken, scope: &Scope, matchers: &mut Matchers) -> Option<Self> {
         Some(Self {
-            matcher: matchers.compiled(&token.scope),
+            matcher: matchers.compiled(scope),
             expires: token.expires.unwrap_or(Timestamp::MAX),
             user_name: CString::new(user_name(token)).ok()?,
             identity: token.identity(),

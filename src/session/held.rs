@@ -281,6 +281,7 @@ mod tests {
             expires: Some(Timestamp::from_unix_seconds(expires)),
             confirmation: Confirmation::Key(ConfirmationKey::from_jwk(&jwk).unwrap()),
             scope: Scope::default(),
+            has_placeholders: false,
             fingerprint: Fingerprint::of(subject.as_bytes()),
             hashes: TokenHashes::of_text(subject),
         })

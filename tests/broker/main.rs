@@ -42,6 +42,7 @@ mod raw_keys;
 mod reauthentication;
 mod restarts;
 mod revocation;
+mod scope_formats;
 mod scopes;
 mod support;
 mod tokens;
@@ -71,6 +72,7 @@ static CASES: &[&[Case]] = &[
     mqtt311::CASES,
     tokens::CASES,
     scopes::CASES,
+    scope_formats::CASES,
     acl::CASES,
     expiry::CASES,
     reauthentication::CASES,

@@ -28,6 +28,7 @@ cases! {
     Accept "L3" l3_a_token_for_the_certificate_may_come_in_connect;
     Accept "L3" l3_a_resumed_session_is_still_the_clients;
     Accept "L3" l3_a_newer_token_counts_at_once;
+    Accept "L3" l3_placeholders_are_filled_in_for_each_client;
     Accept "L3" l3_a_will_is_sent_though_the_client_never_did_anything;
     Accept "L3" l3_queued_messages_reach_a_client_that_comes_back;
     Accept "L3" l3_sessions_survive_a_reload;
@@ -200,6 +201,32 @@ fn l3_a_newer_token_counts_at_once(ctx: &Ctx) {
     assert!(!may_publish(&mut client, "dev/tls"));
     holder.show(&broker, &holder.device(&broker, "late", |claims| claims));
     assert!(may_publish(&mut client, "dev/tls"));
+}
+
+/// Several clients may show one certificate: each has what its token gives a client of its id, and so it is with a newer token.
+fn l3_placeholders_are_filled_in_for_each_client(ctx: &Ctx) {
+    let broker = setup().server("scope_placeholders = true").start(ctx);
+    let holder = Holder::new(Key::ed25519());
+    let granting = |filter: &str| holder.device(&broker, "sensor", |claims| claims.scope(&[(filter, &["pub"])]));
+    holder.show(&broker, &granting("old/{client_id}"));
+    let ids = [(BY_TOKEN, "one"), (BY_NAME, "two"), (BY_SUBJECT, "a+b")];
+    let mut clients = ids.map(|(listener, id)| (id, holder.enter(&broker, listener, id)));
+    // The broker lets this one in without asking; it has no rights.
+    broker.wait_for_line(&["New client connected", "a+b"]);
+    for (id, client) in &mut clients[..2] {
+        assert!(may_publish(client, &format!("old/{id}")) && !may_publish(client, "old/three"));
+    }
+    let (_, client) = &mut clients[2];
+    assert!(!may_publish(client, "old/x") && !may_publish(client, "old/{client_id}"));
+    broker.expect_refusal("a+b", "scope-placeholder");
+    holder.show(&broker, &granting("new/{client_id}/{sub}"));
+    for (id, client) in &mut clients[..2] {
+        assert!(may_publish(client, &format!("new/{id}/sensor")) && !may_publish(client, &format!("old/{id}")));
+        assert!(!may_publish(client, "new/{client_id}/sensor") && !may_publish(client, "new/three/sensor"));
+    }
+    let (_, client) = &mut clients[2];
+    assert!(!may_publish(client, "new/x/sensor"));
+    broker.wait_for_line(&["\"a+b\" does not have the rights of its newer token", "scope-placeholder"]);
 }
 
 fn l3_a_will_is_sent_though_the_client_never_did_anything(ctx: &Ctx) {

@@ -30,7 +30,7 @@ fn ask(client: &mut Client, device: &Device) -> Vec<u8> {
 }
 
 /// Re-authenticates with success.
-fn renew(client: &mut Client, device: &Device) {
+pub fn renew(client: &mut Client, device: &Device) {
     let nonce = ask(client, device);
     answer(client, device, &nonce);
     assert_eq!(client.expect(kind::AUTH).reason(), 0);

@@ -38,7 +38,7 @@
 //! let server = AuthorizationServer {
 //!     issuer: "https://as.example".to_owned(),
 //!     keys: server_key.to_public().into_iter().collect::<JwkSet>(),
-//!     algorithms: None,
+//!     ..AuthorizationServer::default()
 //! };
 //! let policy = Policy { audience: vec!["broker.example".to_owned()], ..Policy::default() };
 //! let validator = Validator::new(vec![server], JwkSet::default(), policy);

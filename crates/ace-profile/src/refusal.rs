@@ -7,7 +7,7 @@
 use crate::JsonFault;
 use crate::Quoted;
 use crate::limits;
-use crate::scope::ScopeError;
+use crate::scope::{Placeholder, PlaceholderError, ScopeError, ValueFault};
 
 /// Which of the things that a client must bring was at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -402,6 +402,26 @@ refusals! {
     Scope "scope-not-aif" "the token's scope is not an AIF array of topic filters and permissions" =>
     ScopeNotAif;
 
+    /// Where words are configured, the claim is neither text nor an array of texts.
+    Scope "scope-not-words" "the token's scope is neither text nor an array of texts" =>
+    ScopeNotWords;
+
+    /// A word that begins with `mqtt:` and does not go on as it should.
+    Scope "scope-malformed-word" "the token's scope has the malformed word {word}" =>
+    ScopeMalformedWord {
+        /// The word.
+        word: Quoted
+    };
+
+    /// A placeholder in a topic filter that cannot be filled in for this client.
+    Scope "scope-placeholder" "the placeholder {placeholder} in the token's scope cannot be filled in: {fault}" =>
+    ScopePlaceholder {
+        /// Which it is.
+        placeholder: Placeholder,
+        /// What is wrong with its value.
+        fault: ValueFault
+    };
+
     /// A permission other than "pub" and "sub".
     Scope "scope-unknown-permission" "the token's scope has the unknown permission {permission}" =>
     ScopeUnknownPermission {
@@ -480,11 +500,19 @@ impl From<ScopeError> for Refusal {
     fn from(error: ScopeError) -> Self {
         match error {
             ScopeError::NotAif(_) => Self::ScopeNotAif,
+            ScopeError::NotWords => Self::ScopeNotWords,
+            ScopeError::MalformedWord(word) => Self::ScopeMalformedWord { word: Quoted::new(&word) },
             ScopeError::UnknownPermission(word) => Self::ScopeUnknownPermission { permission: Quoted::new(&word) },
             ScopeError::NoPermissions(filter) => Self::ScopeEmptyPermissions { filter: Quoted::new(&filter) },
             ScopeError::MalformedFilter { filter, .. } => Self::ScopeMalformedFilter { filter: Quoted::new(&filter) },
             ScopeError::TooLarge => Self::ScopeTooLarge,
         }
+    }
+}
+
+impl From<PlaceholderError> for Refusal {
+    fn from(PlaceholderError { placeholder, fault }: PlaceholderError) -> Self {
+        Self::ScopePlaceholder { placeholder, fault }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::base64url;
 use crate::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIdentity};
 use crate::jose::{Algorithm, Jwk, jws};
 use crate::proof::{ConfirmationKey, Freshness, ProofKey, ReplayCache, draft00_message, verify_draft00};
+use crate::scope::ScopeFormat;
 use crate::token::IntrospectionAnswer;
 use crate::token::fixture::{Fixture, ISSUER, NOW};
 
@@ -98,6 +99,13 @@ fn claims() -> Vec<Case> {
     let without = |claim: &str| refused(fixture.judge(&fixture.without(claim)));
     let mut relative = fixture.without("exp");
     relative["exi"] = json!(60);
+    let words = Fixture {
+        scope_format: ScopeFormat::Words { claim: Some("topics".to_owned()) },
+        scope_placeholders: true,
+        ..Fixture::new()
+    };
+    let mut unfit = words.with("topics", json!("mqtt:pub:{sub}"));
+    unfit["sub"] = json!("a/b");
     vec![
         ("claim-malformed", with("exp", json!("1900000000"))),
         ("issuer-missing", without("iss")),
@@ -112,6 +120,9 @@ fn claims() -> Vec<Case> {
         ("subject-unusable", with("sub", json!("a\u{7}b"))),
         ("bearer-refused", without("cnf")),
         ("scope-not-aif", with("scope", json!("openid profile"))),
+        ("scope-not-words", refused(words.judge(&words.with("topics", json!(7))))),
+        ("scope-malformed-word", refused(words.judge(&words.with("topics", json!("mqtt:pub"))))),
+        ("scope-placeholder", refused(words.judge(&unfit))),
         ("scope-unknown-permission", with("scope", json!([["a", ["read"]]]))),
         ("scope-empty-permissions", with("scope", json!([["a", []]]))),
         ("scope-malformed-filter", with("scope", json!([["a/#/b", ["pub"]]]))),

@@ -21,7 +21,7 @@ fn tokens_and_proofs_of_joserfc_are_accepted() {
     let server = AuthorizationServer {
         issuer: text(&vectors, "issuer").to_owned(),
         keys: JwkSet::from_json(&vectors["jwks"].to_string()).unwrap(),
-        algorithms: None,
+        ..AuthorizationServer::default()
     };
     let policy = Policy { audience: vec![text(&vectors, "audience").to_owned()], ..Policy::default() };
     let validator = Validator::new(vec![server], JwkSet::default(), policy);

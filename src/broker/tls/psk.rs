@@ -120,6 +120,7 @@ mod tests {
             expires: None,
             confirmation: Confirmation::Bearer,
             scope: Scope::default(),
+            has_placeholders: false,
             fingerprint: Fingerprint::of(b""),
             hashes: TokenHashes::of_text(""),
         };

@@ -105,7 +105,7 @@ fn the_broker_takes_the_tokens_and_their_proofs() {
         let server = AuthorizationServer {
             issuer: "https://localhost:8443".to_owned(),
             keys: JwkSet::from_json(&trial.read("as-jwks.json")).unwrap(),
-            algorithms: None,
+            ..AuthorizationServer::default()
         };
         let policy = Policy { audience: vec!["broker.example".to_owned()], ..Policy::default() };
         let validator = Validator::new(vec![server], JwkSet::default(), policy);

@@ -16,7 +16,7 @@ use super::filter::{FilterError, TopicFilter};
 use super::permission::{Permission, Permissions};
 
 /// The most entries that a scope may have.
-const MAX_ENTRIES: usize = 4096;
+pub(super) const MAX_ENTRIES: usize = 4096;
 /// How much of a foreign word is repeated in an error.
 const SHOWN_CHARACTERS: usize = 40;
 
@@ -42,6 +42,12 @@ pub enum ScopeError {
     /// Neither an AIF array nor the base64url text of one.
     #[error("the scope is not AIF: {0}")]
     NotAif(&'static str),
+    /// Neither words nor an array of words, where those are expected.
+    #[error("the scope is neither text nor an array of texts")]
+    NotWords,
+    /// A word that begins as ours do, and does not go on so.
+    #[error("the scope has the malformed word {0:?}")]
+    MalformedWord(String),
     /// A permission that this profile does not have.
     #[error("the scope has the unknown permission {0:?}")]
     UnknownPermission(String),
@@ -86,6 +92,15 @@ impl Scope {
         let Value::String(text) = claim else { return Self::from_aif_value(claim) };
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| ScopeError::NotAif("the text is not base64url"))?;
         let aif = serde_json::from_slice(&json).map_err(|_| ScopeError::NotAif("the text does not hold JSON"))?;
+        Self::from_aif_value(&aif)
+    }
+
+    /// Reads AIF-MQTT as JSON text.
+    ///
+    /// # Errors
+    /// [`ScopeError`] says what is wrong with it.
+    pub fn from_aif_text(text: &str) -> Result<Self, ScopeError> {
+        let aif = serde_json::from_str(text).map_err(|_| ScopeError::NotAif("the text does not hold JSON"))?;
         Self::from_aif_value(&aif)
     }
 
@@ -160,7 +175,7 @@ fn read_entry(entry: &Value) -> Result<(TopicFilter, Permissions), ScopeError> {
     Ok((filter, permissions))
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.chars().take(SHOWN_CHARACTERS).collect()
 }
 

@@ -6,7 +6,7 @@ use super::confirmation::{self, Confirmed, KeysInClear};
 use crate::jose::JwkSet;
 use crate::json;
 use crate::limits;
-use crate::scope::Scope;
+use crate::scope::{Scope, ScopeFormat};
 use crate::{Refusal, Timestamp};
 
 /// Claims of a token that is believed, or of an answer about one. Each method says `None` for a claim that is not there, and
@@ -24,8 +24,8 @@ pub(super) trait Claims {
     fn has_relative_expiry(&self) -> bool;
     /// `cnf`. `server_keys` are those of the issuer, of which the symmetric ones decrypt.
     fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal>;
-    /// `scope`.
-    fn scope(&self) -> Result<Option<Scope>, Refusal>;
+    /// The scope, in the form in which the server's tokens carry it; empty if there is none.
+    fn scope(&self, format: &ScopeFormat) -> Result<Scope, Refusal>;
 }
 
 /// A subject becomes a user name, so it has to be fit for one (MQTT 5 §1.5.4 forbids U+0000 and discourages other control
@@ -139,8 +139,8 @@ impl Claims for JsonClaims {
         self.get("cnf").map(|cnf| confirmation::read(cnf, in_clear, server_keys)).transpose()
     }
 
-    fn scope(&self) -> Result<Option<Scope>, Refusal> {
-        Ok(self.get("scope").map(Scope::from_claim).transpose()?)
+    fn scope(&self, format: &ScopeFormat) -> Result<Scope, Refusal> {
+        Ok(format.read(|name| self.get(name))?)
     }
 }
 

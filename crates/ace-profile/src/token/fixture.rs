@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{AuthorizationServer, Policy, ValidatedToken, Validator};
 use crate::jose::jwe::{self, Encryption, Management};
-use crate::jose::{Algorithm, Jwk, JwkSet, jws};
+use crate::jose::{Algorithm, Jwk, jws};
 use crate::random::SystemRandom;
+use crate::scope::ScopeFormat;
 use crate::{Refusal, Timestamp, base64url};
 
 /// The time at which tokens are validated unless a test says otherwise, in seconds.
@@ -33,6 +34,10 @@ pub(crate) struct Fixture {
     pub(crate) algorithms: Option<Vec<Algorithm>>,
     /// What the broker asks of tokens.
     pub(crate) policy: Policy,
+    /// The form of the scopes.
+    pub(crate) scope_format: ScopeFormat,
+    /// Whether placeholders in them are filled in.
+    pub(crate) scope_placeholders: bool,
 }
 
 impl Fixture {
@@ -50,6 +55,8 @@ impl Fixture {
                 allow_bearer: false,
                 allow_no_expiry: false,
             },
+            scope_format: ScopeFormat::Aif,
+            scope_placeholders: false,
         }
     }
 
@@ -60,12 +67,11 @@ impl Fixture {
             issuer: ISSUER.to_owned(),
             keys: own.into_iter().chain(self.more_keys.iter().cloned()).collect(),
             algorithms: self.algorithms.clone(),
+            scope_format: self.scope_format.clone(),
+            scope_placeholders: self.scope_placeholders,
         };
-        let other = AuthorizationServer {
-            issuer: "https://other.example".to_owned(),
-            keys: JwkSet::default(),
-            algorithms: None,
-        };
+        let other =
+            AuthorizationServer { issuer: "https://other.example".to_owned(), ..AuthorizationServer::default() };
         Validator::new(vec![other, server], self.client_keys.iter().cloned().collect(), self.policy.clone())
     }
 

@@ -140,3 +140,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_scope_of_an_answer_is_read_in_the_servers_form() {
+    let mut fixture = Fixture::new();
+    fixture.scope_format = crate::scope::ScopeFormat::Words { claim: None };
+    fixture.scope_placeholders = true;
+    let token = judge(&fixture, fixture.with("scope", json!("openid mqtt:pub:{sub}/#"))).unwrap();
+    let scope = token.scope_for("sensor").unwrap();
+    assert_eq!(scope.to_aif_value(), json!([["device-7/#", ["pub"]]]));
+    let refusal = judge(&fixture, fixture.with("scope", json!("mqtt:pub"))).unwrap_err();
+    assert_eq!(refusal.code(), "scope-malformed-word");
+}

@@ -46,7 +46,7 @@ mod tests {
     }
 
     fn server(keys: impl IntoIterator<Item = Jwk>) -> AuthorizationServer {
-        AuthorizationServer { issuer: "as".into(), keys: keys.into_iter().collect(), algorithms: None }
+        AuthorizationServer { issuer: "as".into(), keys: keys.into_iter().collect(), ..AuthorizationServer::default() }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::jose::{Algorithm, JwkSet};
+use crate::scope::ScopeFormat;
 
 /// An authorization server that this broker takes tokens from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AuthorizationServer {
     /// The `iss` of its tokens (RFC 7519 §4.1.1), compared byte for byte.
     pub issuer: String,
@@ -14,6 +15,10 @@ pub struct AuthorizationServer {
     pub keys: JwkSet,
     /// The algorithms that its tokens may be signed with; `None` for whatever its keys allow.
     pub algorithms: Option<Vec<Algorithm>>,
+    /// The form in which its tokens carry their scope.
+    pub scope_format: ScopeFormat,
+    /// Whether placeholders in its tokens' filters are filled in: see [`Scope::filled_in`](crate::scope::Scope::filled_in).
+    pub scope_placeholders: bool,
 }
 
 /// What is asked of every token, whoever issued it.

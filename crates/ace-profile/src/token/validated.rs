@@ -1,10 +1,12 @@
 //! A token that was found good, without the token.
 
+use std::borrow::Cow;
+
 use super::CertificateThumbprint;
 use crate::proof::ConfirmationKey;
 use crate::revocation::TokenHashes;
 use crate::scope::Scope;
-use crate::{Fingerprint, Timestamp};
+use crate::{Fingerprint, Refusal, Timestamp};
 
 /// What a good token says. Its holder has still to prove the key ([`Confirmation::Key`]).
 #[derive(Debug, Clone)]
@@ -19,8 +21,11 @@ pub struct ValidatedToken {
     pub expires: Option<Timestamp>,
     /// How its holder shows that it is theirs.
     pub confirmation: Confirmation,
-    /// What it permits; empty without a `scope` claim.
+    /// What it permits, as the token has it; empty without a `scope` claim. What it permits a client:
+    /// [`ValidatedToken::scope_for`].
     pub scope: Scope,
+    /// Whether the filters have placeholders, to be filled in for each client.
+    pub has_placeholders: bool,
     /// The trace of the token for the log.
     pub fingerprint: Fingerprint,
     /// By what a revocation list names it (RFC 9770).
@@ -62,6 +67,17 @@ impl ValidatedToken {
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
+    }
+
+    /// What the token permits a client of this id.
+    ///
+    /// # Errors
+    /// [`Refusal::ScopePlaceholder`] if a placeholder in it cannot be filled in.
+    pub fn scope_for(&self, client_id: &str) -> Result<Cow<'_, Scope>, Refusal> {
+        if !self.has_placeholders {
+            return Ok(Cow::Borrowed(&self.scope));
+        }
+        Ok(Cow::Owned(self.scope.filled_in(client_id, self.subject.as_deref())?))
     }
 
     /// What the token is bound to, as a name that tells it from all others: the key's thumbprint (RFC 7638), or `x5t#S256:` and

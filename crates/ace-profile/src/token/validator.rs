@@ -7,6 +7,7 @@ use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
 use crate::proof::ConfirmationKey;
 use crate::revocation::TokenHashes;
+use crate::scope::Scope;
 use crate::{Fingerprint, Quoted, Refusal, Timestamp, limits};
 
 /// The key of an earlier token, as a later one names it: by issuer and subject, which must be the same in both, and `kid`.
@@ -183,7 +184,7 @@ impl Validator {
             None if self.policy.allow_bearer => Confirmation::Bearer,
             None => return Err(Refusal::BearerRefused),
         };
-        let scope = claims.scope()?.unwrap_or_default();
+        let (scope, has_placeholders) = scope(claims, server, subject.as_deref())?;
         Ok(ValidatedToken {
             issuer: server.issuer.clone(),
             subject,
@@ -191,6 +192,7 @@ impl Validator {
             expires,
             confirmation,
             scope,
+            has_placeholders,
             fingerprint: said.fingerprint,
             hashes: said.hashes,
         })
@@ -237,6 +239,17 @@ fn text(token: &[u8]) -> Result<&str, Refusal> {
         return Err(Refusal::TokenTooLarge { bytes: token.len() });
     }
     std::str::from_utf8(token).map_err(|_| Refusal::TokenNotJwt)
+}
+
+/// The scope in the server's form, and whether it has placeholders that are to be filled in. Those for the subject can be: the
+/// client's id is not known yet.
+fn scope(claims: &impl Claims, server: &AuthorizationServer, subject: Option<&str>) -> Result<(Scope, bool), Refusal> {
+    let scope = claims.scope(&server.scope_format)?;
+    let has_placeholders = server.scope_placeholders && scope.has_placeholders();
+    if has_placeholders {
+        scope.check_subject(subject)?;
+    }
+    Ok((scope, has_placeholders))
 }
 
 /// `iss` in an answer (RFC 7662 §2.2), if it is there: a server speaks for itself.

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::jose::{Algorithm, Jwk, jws};
 use crate::random::SystemRandom;
-use crate::scope::Scope;
+use crate::scope::{Scope, ScopeFormat};
 use crate::token::Holder;
 use crate::token::fixture::{Fixture, ISSUER, LEEWAY, NOW};
 
@@ -221,4 +221,44 @@ fn a_kid_may_name_the_key_of_an_earlier_token_of_the_same_holder() {
     let configured = Jwk::from_symmetric(&[8; 16]).unwrap().with_kid("device-7");
     fixture.client_keys = vec![configured.clone()];
     assert_eq!(judge(&fixture, &named).unwrap().key().unwrap().thumbprint(), configured.thumbprint());
+}
+
+#[test]
+fn the_scope_is_read_in_the_servers_form() {
+    let mut fixture = Fixture::new();
+    let expected = Scope::from_aif_value(&json!([["a", ["pub"]]])).unwrap();
+    let mut claims = fixture.with("scope", json!("openid mqtt:pub:a"));
+    claims["topics"] = json!("[[\"a\",[\"pub\"]]]");
+    assert_eq!(fixture.judge(&claims).unwrap_err().code(), "scope-not-aif");
+    for format in [ScopeFormat::Words { claim: None }, ScopeFormat::Claim("topics".to_owned())] {
+        fixture.scope_format = format;
+        assert_eq!(fixture.judge(&claims).unwrap().scope, expected);
+    }
+}
+
+#[test]
+fn placeholders_are_filled_in_for_each_client_where_they_are_switched_on() {
+    let mut fixture = Fixture::new();
+    let claims = fixture.with("scope", json!([["{sub}/{client_id}", ["pub"]]]));
+    let filter = |fixture: &Fixture, client_id: &str| {
+        let valid = fixture.judge(&claims).unwrap();
+        valid.scope_for(client_id).map(|scope| scope.entries()[0].filter.as_str().to_owned())
+    };
+    assert_eq!(filter(&fixture, "a/b").as_deref(), Ok("{sub}/{client_id}"), "off: nothing is filled in");
+    fixture.scope_placeholders = true;
+    assert_eq!(filter(&fixture, "sensor").as_deref(), Ok("device-7/sensor"));
+    assert_eq!(filter(&fixture, "{sub}").as_deref(), Ok("device-7/{sub}"));
+    assert_eq!(filter(&fixture, "a/b").unwrap_err().code(), "scope-placeholder");
+    let unfit = |sub: serde_json::Value| {
+        let mut claims = claims.clone();
+        claims["sub"] = sub;
+        fixture.judge(&claims).unwrap_err().code()
+    };
+    for sub in [json!("a/b"), json!("+"), json!("$SYS")] {
+        assert_eq!(unfit(sub.clone()), "scope-placeholder", "{sub}");
+    }
+    let mut without = claims.clone();
+    without.as_object_mut().unwrap().remove("sub");
+    assert_eq!(fixture.judge(&without).unwrap_err().code(), "scope-placeholder");
+    assert!(!fixture.judge(&fixture.claims()).unwrap().has_placeholders);
 }
