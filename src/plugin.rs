@@ -72,7 +72,9 @@ impl Plugin {
         let arrivals = held.borrow_mut().watch();
         let known_keys = Rc::new(KnownKeys { are_taken: Cell::new(false), held: Rc::clone(&held) });
         let replays = ReplayCache::new(window(&configuration), clock::now());
-        let revocation_lists = revocation_lists(&configuration);
+        let mut remote = Remote::default();
+        remote.replace_revocation_lists(revocation_lists(&configuration));
+        remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
         Self {
             broker,
             config_file: RefCell::new(config_file),
@@ -91,7 +93,7 @@ impl Plugin {
             attempts_looked_at: Cell::new(None),
             allowance: RefCell::new(Allowance::new(Instant::now())),
             replays: RefCell::new(replays),
-            remote: RefCell::new(Remote { revocation_lists, ..Remote::default() }),
+            remote: RefCell::new(remote),
             endings: RefCell::default(),
             rechecking: Cell::new(false),
             turn: Cell::new(0),
@@ -127,6 +129,14 @@ impl Plugin {
         drop((matchers, publishers));
         self.state = Some(state);
         Ok(())
+    }
+
+    /// Tells what has been asked of servers, if anything has.
+    fn log_counters(&self) {
+        let counters = self.remote.borrow().counters();
+        if counters.is_used() {
+            self.broker.log(Level::Info, &format!("ace: introspection: {counters}"));
+        }
     }
 
     /// The configuration in force.
@@ -174,7 +184,11 @@ impl Handler for Plugin {
                     self.broker.log(Level::Warning, "ace: a new state_dir is used only after a restart");
                 }
                 self.replays.borrow_mut().set_window(window(&configuration), clock::now());
-                self.remote.borrow_mut().replace_revocation_lists(revocation_lists(&configuration));
+                let mut remote = self.remote.borrow_mut();
+                remote.replace_revocation_lists(revocation_lists(&configuration));
+                remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
+                drop(remote);
+                self.log_counters();
                 self.has_public_topics.set(!configuration.public.matcher.is_empty());
                 self.known_keys.are_taken.set(configuration.raw_public_keys);
                 *self.configuration.borrow_mut() = Rc::new(configuration);
@@ -230,6 +244,12 @@ impl Handler for Plugin {
 
     fn tick(&self) {
         self.on_tick(clock::now());
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.log_counters();
     }
 }
 

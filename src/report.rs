@@ -106,6 +106,9 @@ pub(crate) enum Reason {
     /// What its server says about the token, or the server's keys, cannot be had.
     #[error("the token's authorization server cannot be asked, or has not answered in time")]
     ServerUnavailable,
+    /// Too much is asked already, or known and rested on.
+    #[error("as many tokens are being asked about, or are known and in use, as may be")]
+    IntrospectionFull,
     /// No memory or no randomness.
     #[error("the broker's machine has no memory or no randomness left")]
     Resources,
@@ -149,6 +152,7 @@ impl Reason {
             Self::AuthzInfoRate => "authz-info-rate",
             Self::AuthzInfoRateTotal => "authz-info-rate-total",
             Self::ServerUnavailable => "server-unavailable",
+            Self::IntrospectionFull => "introspection-full",
             Self::Resources => "resources",
         }
     }

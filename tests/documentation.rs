@@ -11,7 +11,8 @@ use ace_profile::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIden
 use ace_profile::jose::Jwk;
 use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL, Freshness, ProofKey, challenge_message, draft00_message};
 use ace_profile::{Refusal, base64url};
-use mosquitto_ace::config::{self, Configuration, OnDenied, OtherClients};
+use mosquitto_ace::config::{self, Configuration, OnDenied, OtherClients, WhenUnknown};
+use mosquitto_ace::remote::CacheBounds;
 use mosquitto_ace::session::HeldBounds;
 
 const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
@@ -150,6 +151,9 @@ fn the_full_example_shows_the_defaults() {
         );
         assert_eq!(configuration.draft00, config::Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
         assert_eq!((&configuration.authz_info, configuration.held), (&None, HeldBounds::default()));
+        assert!(configuration.introspection.is_empty());
+        assert_eq!(configuration.introspection_bounds, CacheBounds::default());
+        assert_eq!(configuration.when_unknown, WhenUnknown::Wait { longest: Duration::from_secs(2) });
         let policy = configuration.validator.policy();
         assert_eq!(policy.leeway, Duration::from_secs(5));
         assert!(!policy.allow_bearer && !policy.allow_no_expiry);

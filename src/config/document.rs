@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use ace_profile::jose::Algorithm;
 use ace_profile::scope::{ScopeFormatName, TopicFilter};
 use serde::Deserialize;
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::Error as _;
 use toml::Spanned;
 
 use super::duration::WrittenDuration;
@@ -33,7 +33,8 @@ pub(super) struct Document {
 #[serde(deny_unknown_fields)]
 pub(super) struct AuthorizationServer {
     pub(super) issuer: Spanned<String>,
-    pub(super) jwks: Spanned<String>,
+    #[serde(default)]
+    pub(super) jwks: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) algorithms: Option<Spanned<Vec<Written<Algorithm>>>>,
     #[serde(default)]
@@ -45,7 +46,7 @@ pub(super) struct AuthorizationServer {
     #[serde(default)]
     pub(super) as_hint: Option<Spanned<String>>,
     #[serde(default)]
-    pub(super) introspection: Option<Spanned<IgnoredAny>>,
+    pub(super) introspection: Option<Introspection>,
     #[serde(default)]
     pub(super) revocation_list: Option<RevocationList>,
 }
@@ -66,9 +67,39 @@ pub(super) struct RevocationList {
     pub(super) ca_file: Option<Spanned<PathBuf>>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Introspection {
+    pub(super) url: Spanned<String>,
+    #[serde(default = "sixty_seconds")]
+    pub(super) cache: Spanned<WrittenDuration>,
+    #[serde(default = "two_seconds")]
+    pub(super) timeout: Spanned<WrittenDuration>,
+    #[serde(default)]
+    pub(super) introspect_jwt: bool,
+    #[serde(default)]
+    pub(super) client_id: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) client_secret_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) client_key_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) client_assertion_audience: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) client_certificate_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) client_certificate_key_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) ca_file: Option<Spanned<PathBuf>>,
+}
+
 /// A default: it has no place in the file.
 fn seconds(seconds: u64) -> Spanned<WrittenDuration> {
     Spanned::new(0..0, WrittenDuration(std::time::Duration::from_secs(seconds)))
+}
+
+fn two_seconds() -> Spanned<WrittenDuration> {
+    seconds(2)
 }
 
 fn five_seconds() -> Spanned<WrittenDuration> {
@@ -77,6 +108,10 @@ fn five_seconds() -> Spanned<WrittenDuration> {
 
 fn thirty_seconds() -> Spanned<WrittenDuration> {
     seconds(30)
+}
+
+fn sixty_seconds() -> Spanned<WrittenDuration> {
+    seconds(60)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,6 +138,9 @@ pub(super) struct Tokens {
     pub(super) client_keys: Option<Spanned<PathBuf>>,
     pub(super) held_max: Option<Spanned<usize>>,
     pub(super) held_bytes_max: Option<Spanned<usize>>,
+    pub(super) when_unknown: WhenUnknown,
+    pub(super) introspection_max: Option<Spanned<usize>>,
+    pub(super) introspection_bytes_max: Option<Spanned<usize>>,
     pub(super) draft00: bool,
     pub(super) draft00_window: Spanned<WrittenDuration>,
 }
@@ -116,10 +154,21 @@ impl Default for Tokens {
             client_keys: None,
             held_max: None,
             held_bytes_max: None,
+            when_unknown: WhenUnknown::Wait,
+            introspection_max: None,
+            introspection_bytes_max: None,
             draft00: true,
             draft00_window: seconds(60),
         }
     }
+}
+
+/// What becomes of clients that cannot wait for a server otherwise.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum WhenUnknown {
+    Wait,
+    Refuse,
 }
 
 /// A text, or a list of texts.

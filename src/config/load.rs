@@ -27,6 +27,8 @@ const AUTHZ_INFO_TOPIC_BYTES_MAX: usize = 256;
 const AUTHZ_INFO_RATE: u32 = 10;
 /// and how many all clients together may.
 const AUTHZ_INFO_RATE_TOTAL: u32 = 200;
+/// How long the broker's thread waits for a server at most, where none of those that are asked about tokens has a timeout.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The least room for tokens, in bytes.
 const HELD_BYTES_MIN: usize = 1024 * 1024;
 
@@ -71,6 +73,7 @@ impl Source<'_> {
         }
         let as_hints = self.as_hints(&authorization_server, audience.first().map_or("", String::as_str))?;
         let revocation_lists = self.revocation_lists(&authorization_server)?;
+        let introspection = self.introspection(&authorization_server)?;
         let servers = self.servers(authorization_server)?;
         let authz_info = self.authz_info(&mqtt)?;
         let leeway = self.tolerance("leeway", &tokens.leeway)?;
@@ -80,6 +83,14 @@ impl Source<'_> {
             None => JwkSet::default(),
         };
         let held = self.held(&tokens)?;
+        let introspection_bounds = self.introspection_bounds(&tokens)?;
+        let when_unknown = match tokens.when_unknown {
+            document::WhenUnknown::Refuse => WhenUnknown::Refuse,
+            document::WhenUnknown::Wait => {
+                let longest = introspection.iter().map(|source| source.endpoint.timeout()).max();
+                WhenUnknown::Wait { longest: longest.unwrap_or(LONGEST_WAIT) }
+            }
+        };
         let policy =
             Policy { audience, leeway, allow_bearer: tokens.allow_bearer, allow_no_expiry: tokens.allow_no_expiry };
         Ok(Configuration {
@@ -95,7 +106,9 @@ impl Source<'_> {
             other_clients: mqtt.other_clients,
             as_hints,
             revocation_lists,
-            when_unknown: WhenUnknown::Wait { longest: Duration::from_secs(2) },
+            introspection,
+            introspection_bounds,
+            when_unknown,
             draft00: Draft00 { enabled: tokens.draft00, window: (!window.is_zero()).then_some(window) },
         })
     }
@@ -105,9 +118,6 @@ impl Source<'_> {
         written
             .into_iter()
             .map(|server| {
-                if let Some(introspection) = server.introspection {
-                    return Err(self.not_supported_yet(introspection.span(), "introspection"));
-                }
                 let scope_format = self.scope_format(&server)?;
                 let (span, issuer) = (server.issuer.span(), server.issuer.into_inner());
                 if issuer.is_empty() {
@@ -116,14 +126,16 @@ impl Source<'_> {
                 if !issuers.insert(issuer.clone()) {
                     return Err(self.error(span, format_args!("there are two servers with the issuer {issuer:?}")));
                 }
-                let (span, jwks) = (server.jwks.span(), server.jwks.into_inner());
-                if jwks.starts_with("https://") {
-                    return Err(self.not_supported_yet(span, "jwks by URL"));
-                }
-                if jwks.contains("://") {
-                    return Err(self.error(span, "jwks must be a file, or an https URL"));
-                }
-                let keys = self.key_set(span, Path::new(&jwks))?;
+                let keys = match server.jwks {
+                    Some(jwks) => self.keys(jwks.span(), jwks.get_ref())?,
+                    // It says itself what its tokens are worth.
+                    None if server.introspection.is_some() => JwkSet::default(),
+                    None => {
+                        return Err(
+                            self.error(span, "there is neither jwks nor introspection: who is to judge its tokens?")
+                        );
+                    }
+                };
                 let algorithms = server.algorithms.map(|listed| {
                     let span = listed.span();
                     let listed: Vec<_> = listed.into_inner().into_iter().map(|Written(algorithm)| algorithm).collect();
@@ -141,6 +153,17 @@ impl Source<'_> {
                 })
             })
             .collect()
+    }
+
+    /// A server's keys.
+    fn keys(&self, span: Range<usize>, jwks: &str) -> Result<JwkSet, ConfigError> {
+        if jwks.starts_with("https://") {
+            return Err(self.not_supported_yet(span, "jwks by URL"));
+        }
+        if jwks.contains("://") {
+            return Err(self.error(span, "jwks must be a file, or an https URL"));
+        }
+        self.key_set(span, Path::new(jwks))
     }
 
     /// The hints at those servers that have one, in the order of the file.
@@ -267,8 +290,11 @@ pub(super) fn read(path: &Path, most: u64) -> Result<String, String> {
 mod tests {
     use std::path::PathBuf;
 
+    use ace_profile::jose::Jwk;
+
     use super::*;
-    use crate::config::{OnDenied, OtherClients};
+    use crate::config::{OnDenied, OtherClients, WhenUnknown};
+    use crate::remote::CacheBounds;
 
     const JWKS: &str =
         r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
@@ -283,6 +309,13 @@ mod tests {
             fs::write(folder.path().join("bad.json"), "{").unwrap();
             fs::write(folder.path().join("blank"), "\n").unwrap();
             fs::write(folder.path().join("empty.json"), "{\"keys\":[]}").unwrap();
+            let key = Jwk::ed25519_from_seed(&[1; 32]).unwrap();
+            fs::write(folder.path().join("key.json"), key.secret_value().to_string()).unwrap();
+            fs::write(folder.path().join("public.json"), key.public_value().unwrap().to_string()).unwrap();
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate = rcgen::CertificateParams::new(vec!["broker".into()]).unwrap().self_signed(&key).unwrap();
+            fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
+            fs::write(folder.path().join("cert.key"), key.serialize_pem()).unwrap();
             Self(folder)
         }
 
@@ -310,6 +343,9 @@ mod tests {
         assert_eq!(configuration.draft00, Draft00 { enabled: true, window: Some(Duration::from_secs(60)) });
         assert_eq!(configuration.authz_info, None);
         assert_eq!(configuration.held, HeldBounds { tokens: 65_536, bytes: 64 * 1024 * 1024 });
+        assert_eq!(configuration.introspection_bounds, CacheBounds { tokens: 16_384, bytes: 16 * 1024 * 1024 });
+        assert_eq!(configuration.when_unknown, WhenUnknown::Wait { longest: Duration::from_secs(2) });
+        assert!(configuration.introspection.is_empty());
     }
 
     #[test]
@@ -318,7 +354,7 @@ mod tests {
             "audience = [\"broker\", \"other\"]\nstate_dir = \".\"\n{SERVER}algorithms = [\"EdDSA\", \"ES256\"]\n\
              [mqtt]\npublic_publish = [\"hello/#\"]\npublic_subscribe = [\"news/+\"]\nallow_anonymous = true\n\
              authz_info_topic = \"tokens/here\"\nauthz_info_rate = 0\nauthz_info_rate_total = 7\nraw_public_keys = true\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
-             [tokens]\nheld_max = 9\nheld_bytes_max = 2000000\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
+             [tokens]\nheld_max = 9\nheld_bytes_max = 2000000\nwhen_unknown = \"refuse\"\nintrospection_max = 20\nintrospection_bytes_max = 3000000\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
              draft00 = false\ndraft00_window = \"0\"\n"
         );
         let folder = Folder::new();
@@ -332,9 +368,43 @@ mod tests {
         let authz_info = AuthzInfo { topic: "tokens/here".to_owned(), rate: 0, rate_total: 7 };
         assert_eq!(configuration.authz_info, Some(authz_info));
         assert_eq!(configuration.held, HeldBounds { tokens: 9, bytes: 2_000_000 });
+        assert_eq!(configuration.introspection_bounds, CacheBounds { tokens: 20, bytes: 3_000_000 });
+        assert_eq!(configuration.when_unknown, WhenUnknown::Refuse);
         assert!(configuration.public.matcher.may_publish(b"hello/a"));
         assert!(configuration.public.matcher.may_receive(b"news/a"));
         assert!(!configuration.public.matcher.may_publish(b"news/a"));
+    }
+
+    /// Each way in which the broker can say who it is; and a server that is only asked, without keys.
+    #[test]
+    fn servers_can_be_asked_about_tokens() {
+        let folder = Folder::new();
+        let with = |more: &str| {
+            let server =
+                "[[authorization_server]]\nissuer = \"https://as.example\"\n[authorization_server.introspection]\n";
+            let text = format!("audience = \"broker\"\n{server}url = \"https://as.example/introspect\"\n{more}");
+            folder.load(&text).unwrap().introspection.remove(0)
+        };
+        let plain = with("");
+        assert_eq!(
+            (plain.issuer.as_str(), plain.cache, plain.introspect_jwt),
+            ("https://as.example", Duration::from_secs(60), false)
+        );
+        assert_eq!(plain.endpoint.timeout(), Duration::from_secs(2));
+        let set = with("cache = \"10s\"\ntimeout = \"500ms\"\nintrospect_jwt = true\n");
+        assert_eq!((set.cache, set.introspect_jwt), (Duration::from_secs(10), true));
+        for client in [
+            "client_secret_file = \"key.json\"",
+            "client_key_file = \"key.json\"",
+            "client_key_file = \"key.json\"\nclient_assertion_audience = \"https://as.example/token\"",
+            "client_certificate_file = \"cert.pem\"\nclient_certificate_key_file = \"cert.key\"",
+        ] {
+            with(&format!("client_id = \"broker\"\n{client}\n"));
+        }
+        let many = format!("audience = \"broker\"\n{}", (0..17).map(|n| {
+            format!("[[authorization_server]]\nissuer = \"{n}\"\n[authorization_server.introspection]\nurl = \"https://as.example\"\n")
+        }).collect::<String>());
+        assert!(folder.error(&many).reason.contains("16 servers"));
     }
 
     #[test]
@@ -343,6 +413,9 @@ mod tests {
         let with = |more: &str| format!("audience = \"broker\"\n{SERVER}{more}");
         let list =
             |more: &str| format!("[authorization_server.revocation_list]\nurl = \"https://as.example/trl\"\n{more}\n");
+        let introspection = |more: &str| {
+            format!("[authorization_server.introspection]\nurl = \"https://as.example/introspect\"\n{more}\n")
+        };
         for (text, line, reason) in [
             (String::from("audience = \n"), Some(1), ""),
             (String::from(SERVER), Some(1), "audience"),
@@ -365,10 +438,64 @@ mod tests {
                 Some(5),
                 "more than 4096 bytes",
             ),
+            (with("[authorization_server.introspection]\nurl = \"x\"\n"), Some(6), "not an https URL"),
+            (with("[authorization_server.introspection]\ncache = \"5s\"\n"), Some(5), "url"),
+            (with(&introspection("cache = \"1s\"")), Some(7), "cache must be between 2s and 3600s"),
+            (with(&introspection("cache = \"5s\"\ntimeout = \"3s\"")), Some(7), "at least twice its timeout"),
+            (with(&introspection("timeout = \"1m\"")), Some(7), "timeout must be between 100ms and 30s"),
+            (with(&introspection("introspect_jwt = \"yes\"")), Some(7), "boolean"),
+            (with(&introspection("client_id = \"broker\"")), Some(7), "client_id needs"),
+            (with(&introspection("client_secret_file = \"blank\"")), Some(7), "client_secret_file needs a client_id"),
+            (with(&introspection("client_id = \"b\"\nclient_secret_file = \"blank\"")), Some(8), "is empty"),
+            (with(&introspection("client_key_file = \"key.json\"")), Some(7), "client_key_file needs a client_id"),
+            (with(&introspection("client_id = \"b\"\nclient_key_file = \"bad.json\"")), Some(8), "bad.json"),
+            (with(&introspection("client_id = \"b\"\nclient_key_file = \"public.json\"")), Some(8), "cannot sign"),
             (
-                with("[authorization_server.introspection]\nurl = \"x\"\n"),
-                Some(5),
-                "introspection is not supported yet",
+                with(&introspection(
+                    "client_id = \"b\"\nclient_key_file = \"key.json\"\nclient_secret_file = \"key.json\"",
+                )),
+                Some(9),
+                "one of client_secret_file, client_key_file and client_certificate_file",
+            ),
+            (with(&introspection("client_assertion_audience = \"as\"")), Some(7), "needs a client_key_file"),
+            (
+                with(&introspection("client_id = \"b\"\nclient_certificate_file = \"cert.pem\"")),
+                Some(8),
+                "needs a client_certificate_key_file",
+            ),
+            (
+                with(&introspection("client_certificate_key_file = \"cert.key\"")),
+                Some(7),
+                "needs a client_certificate_file",
+            ),
+            (
+                with(&introspection(
+                    "client_certificate_file = \"cert.pem\"\nclient_certificate_key_file = \"cert.key\"",
+                )),
+                Some(7),
+                "client_certificate_file needs a client_id",
+            ),
+            (
+                with(&introspection(
+                    "client_id = \"b\"\nclient_certificate_file = \"jwks.json\"\nclient_certificate_key_file = \"cert.key\"",
+                )),
+                Some(8),
+                "no PEM certificate",
+            ),
+            (
+                with(&introspection(
+                    "client_id = \"b\"\nclient_certificate_file = \"cert.pem\"\nclient_certificate_key_file = \"blank\"",
+                )),
+                Some(9),
+                "its key cannot be read",
+            ),
+            (with("[tokens]\nwhen_unknown = \"guess\"\n"), Some(6), "guess"),
+            (with("[tokens]\nintrospection_max = 15\n"), Some(6), "16 at least"),
+            (with("[tokens]\nintrospection_bytes_max = 1000\n"), Some(6), "1048576 at least"),
+            (
+                String::from("audience = \"broker\"\n[[authorization_server]]\nissuer = \"as\"\n"),
+                Some(3),
+                "neither jwks nor introspection",
             ),
             (
                 with("[authorization_server.revocation_list]\nurl = \"http://as.example\"\n"),

@@ -20,7 +20,7 @@ use ace_profile::token::Validator;
 
 pub use error::ConfigError;
 
-use crate::remote::Endpoint;
+use crate::remote::{CacheBounds, Endpoint, IntrospectionSource};
 use crate::session::{HeldBounds, PublicTopics};
 
 /// The checked configuration.
@@ -49,6 +49,10 @@ pub struct Configuration {
     pub as_hints: Vec<String>,
     /// Where to ask for revoked tokens.
     pub revocation_lists: Vec<RevocationSource>,
+    /// Whom to ask about tokens, in the order of the file.
+    pub introspection: Vec<IntrospectionSource>,
+    /// How much is known of what they say.
+    pub introspection_bounds: CacheBounds,
     /// What becomes of clients that cannot wait for a server otherwise.
     pub when_unknown: WhenUnknown,
     /// The forms of the draft that are accepted.

@@ -34,7 +34,7 @@ impl Reason {
     /// What a client is told in a CONNACK.
     pub(super) const fn on_connect(&self) -> ConnectReason {
         match self {
-            Self::ServerUnavailable => ConnectReason::ServerUnavailable,
+            Self::ServerUnavailable | Self::IntrospectionFull => ConnectReason::ServerUnavailable,
             _ => ConnectReason::NotAuthorized,
         }
     }

@@ -6,7 +6,7 @@ use ace_profile::Quoted;
 
 use crate::broker::Level;
 use crate::plugin::Plugin;
-use crate::remote::News;
+use crate::remote::{IntrospectionNews, News};
 use crate::report::Reason;
 use crate::session::{Origin, Phase};
 
@@ -27,6 +27,20 @@ impl Plugin {
                     ),
                 ),
                 News::Recovered => (Level::Notice, format!("ace: the revocation list {url} can be had again")),
+            };
+            self.broker.log(level, &line);
+        }
+        let news = self.remote.borrow_mut().take_introspection_news();
+        for news in news {
+            let (level, line) = match news {
+                IntrospectionNews::Failing { url, error } => (
+                    Level::Warning,
+                    format!("ace: the introspection endpoint {url} {error}; what it has said counts until it runs out"),
+                ),
+                IntrospectionNews::Recovered { url } => {
+                    (Level::Notice, format!("ace: the introspection endpoint {url} can be asked again"))
+                }
+                IntrospectionNews::Changed(_) | IntrospectionNews::Ended(_) | IntrospectionNews::RanOut(_) => continue,
             };
             self.broker.log(level, &line);
         }

@@ -34,7 +34,7 @@ pub(super) enum ClientAuthentication {
     /// What stands in the header `Authorization`.
     Secret(Zeroizing<String>),
     /// It signs an assertion for each request.
-    Key(Assertion),
+    Key(Box<Assertion>),
     /// It has shown its certificate; the server has to be told whose that is.
     Certificate { id: String },
 }

@@ -115,7 +115,7 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError::ClientKey`] if the key cannot sign.
     pub fn with_client_key(mut self, id: &str, key: Jwk, audience: &str) -> Result<Self, EndpointError> {
-        self.client = ClientAuthentication::Key(Assertion::new(id, key, audience)?);
+        self.client = ClientAuthentication::Key(Box::new(Assertion::new(id, key, audience)?));
         Ok(self)
     }
 

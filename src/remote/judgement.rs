@@ -1,7 +1,9 @@
 //! A token is judged by what is known, or it is said what has to be found out first: docs/decisions/0016-attempts-that-wait-for-a-server.md.
 
-use ace_profile::revocation::TokenHashes;
+use ace_profile::revocation::TokenHash;
 use ace_profile::token::ValidatedToken;
+
+use super::introspection::Lease;
 
 /// What is to be said about a token now.
 #[derive(Debug)]
@@ -16,7 +18,12 @@ pub enum Judgement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inquiry {
     /// What a server says about a token.
-    Token(TokenHashes),
+    Token {
+        /// Which.
+        token: TokenHash,
+        /// The number of the inquiry.
+        number: u64,
+    },
     /// The keys of a server, fetched anew.
     Keys {
         /// Whose.
@@ -37,15 +44,13 @@ pub enum Progress {
     Failed,
 }
 
-/// What rests on a server's answer about a token has one of these: while it lives, the server is asked again before the answer
-/// runs out.
-#[derive(Debug, Clone)]
-pub struct Lease(std::rc::Rc<TokenHashes>);
-
-impl Lease {
-    /// Which token it is about.
-    #[must_use]
-    pub fn token(&self) -> &TokenHashes {
-        &self.0
-    }
+/// What confirms that a token is still good, beside its own end.
+#[derive(Debug)]
+pub enum Confirmed {
+    /// Nothing has to: it speaks for itself.
+    NotNeeded,
+    /// An answer of its server. As long as the lease lives, the server is asked again before the answer runs out.
+    By(Lease),
+    /// Nothing any more: it has to be judged again.
+    Lapsed,
 }

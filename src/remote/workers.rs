@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How many threads there are, and so how many requests are under way at a time. They mostly wait.
-pub const THREADS_MAX: usize = 64;
+pub(super) const THREADS_MAX: usize = 64;
 /// How many jobs may wait for their turn.
 const QUEUE: usize = 1024;
 /// How long a thread waits for something to do before it ends.
@@ -25,7 +25,7 @@ pub enum NotTaken {
 }
 
 /// The threads. None is started before there is something to do: an unused plugin has none. Each job finds an idle thread, or is a
-/// reason to start one, up to [`THREADS_MAX`]; a thread that has had nothing to do for a while ends.
+/// reason to start one, up to a bound; a thread that has had nothing to do for a while ends.
 ///
 /// When this goes, they end after what is queued; nobody waits for them. The library stays in memory (see build.rs).
 #[derive(Default)]
@@ -55,6 +55,9 @@ impl Workers {
     /// [`NotTaken`] says why it will not be done.
     pub fn submit(&mut self, job: impl FnOnce() + Send + 'static) -> Result<(), NotTaken> {
         let mut state = self.shared.lock();
+        if state.is_over {
+            return Err(NotTaken::NoThread);
+        }
         if state.queue.len() >= QUEUE {
             return Err(NotTaken::Busy);
         }
@@ -75,6 +78,16 @@ impl Workers {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Workers {
+    /// Without any thread, for tests that play the threads' part themselves.
+    pub(super) fn none() -> Self {
+        let workers = Self::default();
+        workers.shared.lock().is_over = true;
+        workers
     }
 }
 

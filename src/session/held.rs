@@ -256,7 +256,8 @@ fn bytes_of(token: &ValidatedToken) -> usize {
     let kid = token.key().and_then(ConfirmationKey::kid).map_or(0, str::len);
     // They stand in the token and in the name of its key, the `kid` in the tables as well.
     let names = token.issuer.len() + token.subject.as_ref().map_or(0, String::len) + 2 * kid;
-    BYTES_PER_TOKEN + filters.sum::<usize>() + audience + 2 * names
+    let asked_with = token.asked_with.as_ref().map_or(0, |asked| asked.sent().len());
+    BYTES_PER_TOKEN + filters.sum::<usize>() + audience + 2 * names + asked_with
 }
 
 #[cfg(test)]
@@ -284,6 +285,7 @@ mod tests {
             has_placeholders: false,
             fingerprint: Fingerprint::of(subject.as_bytes()),
             hashes: TokenHashes::of_text(subject),
+            asked_with: None,
         })
     }
 

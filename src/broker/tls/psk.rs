@@ -123,6 +123,7 @@ mod tests {
             has_placeholders: false,
             fingerprint: Fingerprint::of(b""),
             hashes: TokenHashes::of_text(""),
+            asked_with: None,
         };
         OfferedPsk { identity: identity.into(), token: Rc::new(token), is_brought: false }
     }

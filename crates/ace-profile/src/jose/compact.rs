@@ -16,7 +16,8 @@ pub(crate) fn split<const N: usize>(text: &str) -> Option<[&str; N]> {
 /// characters, the first of which begins as the encoding of `{` does.
 ///
 /// This is a test of looks, cheap and without decoding, to tell tokens from user names.
-pub(crate) fn looks_like_jwt(text: &[u8]) -> bool {
+#[must_use]
+pub fn looks_like_jwt(text: &[u8]) -> bool {
     // '{' is 0b01111011: its first six bits are the symbol 'e', the other two begin one of the last sixteen.
     let opens_object = matches!(text, [b'e', b'w'..=b'z' | b'0'..=b'9' | b'-' | b'_', ..]);
     let dots = text.iter().filter(|byte| **byte == b'.').count();

@@ -21,5 +21,5 @@ pub use jwk::{Jwk, KeyType};
 pub use jwk_set::{JwkSet, JwkSetError};
 pub use key_error::KeyError;
 
-pub(crate) use compact::looks_like_jwt;
+pub use compact::looks_like_jwt;
 pub(crate) use jwk::Material;

@@ -4,9 +4,9 @@ use serde_json::Value;
 use thiserror::Error;
 use zeroize::Zeroize;
 
-use super::claims::{JsonClaims, UnverifiedClaims};
+use super::claims::{Claims as _, JsonClaims, UnverifiedClaims};
 use crate::limits;
-use crate::{JsonFault, Refusal};
+use crate::{JsonFault, Refusal, Timestamp};
 
 /// An answer about a token. Believed because of the connection that it came over: it has no signature.
 #[derive(Debug)]
@@ -54,6 +54,14 @@ impl IntrospectionAnswer {
             Some(Value::Bool(false)) => Ok(Self::Inactive),
             _ => Err(AnswerError::ActiveMissing),
         }
+    }
+}
+
+impl IntrospectedClaims {
+    /// `exp`, if it is there and can be read: beyond that an answer must not be kept (RFC 7662 §4).
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.0.date("exp").ok().flatten()
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::proof::ProofKey;
 use crate::token::fixture::{Fixture, ISSUER, LEEWAY, NOW};
-use crate::token::{Confirmation, ValidatedToken};
+use crate::token::{AskedWith, Confirmation, ValidatedToken};
 use crate::{Timestamp, base64url};
 
 const TOKEN: &str = "2YotnFZFEjr1zCsicMWpAA";
@@ -83,7 +83,7 @@ fn an_inactive_token_is_refused_whatever_else_is_said() {
     let opaque = validator.validate_introspected(TOKEN, ISSUER, &answer, now, |_| None);
     assert_eq!(opaque.err(), Some(Refusal::TokenInactive));
     let jwt = fixture.judge(&fixture.claims()).unwrap();
-    assert_eq!(validator.confirm_introspected(&jwt, &answer, now).err(), Some(Refusal::TokenInactive));
+    assert_eq!(validator.confirm_introspected(&jwt, TOKEN, &answer, now).err(), Some(Refusal::TokenInactive));
 }
 
 /// What a signed token says counts; the answer can only take away from it.
@@ -94,13 +94,14 @@ fn a_signed_token_is_confirmed() {
     let now = Timestamp::from_unix_seconds(NOW);
     let confirm = |answer: Value| {
         let answer = IntrospectionAnswer::parse(answer.to_string().as_bytes()).unwrap();
-        fixture.validator().confirm_introspected(&jwt, &answer, now)
+        fixture.validator().confirm_introspected(&jwt, TOKEN, &answer, now)
     };
     assert_eq!(confirm(json!({"active": true})).unwrap().expires, jwt.expires);
     assert_eq!(confirm(json!({"active": true, "exp": NOW + 6000})).unwrap().expires, jwt.expires);
     let sooner = confirm(json!({"active": true, "exp": NOW + 60, "cnf": 7})).unwrap();
     assert_eq!(sooner.expires, Some(Timestamp::from_unix_seconds(NOW + 60).saturating_add(LEEWAY)));
     assert_eq!(sooner.binding(), jwt.binding());
+    assert_eq!(sooner.asked_with.map(|asked| asked.sent().to_vec()).as_deref(), Some(TOKEN.as_bytes()));
     for (answer, code) in [
         (json!({"active": true, "exp": NOW - 60}), "token-expired"),
         (json!({"active": true, "iss": "https://other.example"}), "issuer-foreign"),
@@ -123,10 +124,37 @@ fn what_is_no_answer_says_nothing() {
     assert_eq!(error(&vec![b' '; limits::INTROSPECTION_BYTES + 1]), AnswerError::TooLong);
 }
 
+/// A server without keys has to be asked about its signed tokens, too.
+#[test]
+fn signed_tokens_of_a_server_without_keys_are_told_apart() {
+    let fixture = Fixture::new();
+    let issuer = |claims: &Value| {
+        let validator = fixture.validator();
+        validator.issuer_without_keys(&fixture.sign(claims)).map(str::to_owned)
+    };
+    assert_eq!(issuer(&fixture.with("iss", json!("https://other.example"))).as_deref(), Some("https://other.example"));
+    for claims in [fixture.claims(), fixture.with("iss", json!("https://unknown.example")), fixture.without("iss")] {
+        assert_eq!(issuer(&claims), None, "{claims}");
+    }
+    assert_eq!(fixture.validator().issuer_without_keys(TOKEN), None);
+}
+
+#[test]
+fn an_answer_says_until_when_it_may_be_kept() {
+    let expires = |answer: Value| match IntrospectionAnswer::parse(answer.to_string().as_bytes()).unwrap() {
+        IntrospectionAnswer::Active(claims) => claims.expires(),
+        IntrospectionAnswer::Inactive => panic!("inactive"),
+    };
+    assert_eq!(expires(json!({"active": true, "exp": NOW})), Some(Timestamp::from_unix_seconds(NOW)));
+    assert_eq!(expires(json!({"active": true, "exp": "soon"})), None);
+    assert_eq!(expires(json!({"active": true})), None);
+}
+
 #[test]
 fn debug_shows_nothing_of_it() {
     let answer = IntrospectionAnswer::parse(br#"{"active":true,"cnf":{"jwk":{"k":"secret"}}}"#).unwrap();
     assert_eq!(format!("{answer:?}"), "Active(IntrospectedClaims { .. })");
+    assert!(!format!("{:?}", AskedWith::new(TOKEN)).contains("2Yot"));
 }
 
 proptest! {

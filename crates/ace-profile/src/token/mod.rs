@@ -21,5 +21,5 @@ mod validator;
 pub use certificate::CertificateThumbprint;
 pub use introspection::{AnswerError, IntrospectedClaims, IntrospectionAnswer};
 pub use policy::{AuthorizationServer, Policy};
-pub use validated::{Confirmation, Holder, ValidatedToken};
+pub use validated::{AskedWith, Confirmation, Holder, ValidatedToken};
 pub use validator::{EarlierKey, Validator};

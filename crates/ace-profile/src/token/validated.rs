@@ -1,10 +1,13 @@
 //! A token that was found good, without the token.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
 
 use super::CertificateThumbprint;
 use crate::proof::ConfirmationKey;
-use crate::revocation::TokenHashes;
+use crate::revocation::{TokenHash, TokenHashes};
 use crate::scope::Scope;
 use crate::{Fingerprint, Refusal, Timestamp};
 
@@ -30,6 +33,43 @@ pub struct ValidatedToken {
     pub fingerprint: Fingerprint,
     /// By what a revocation list names it (RFC 9770).
     pub hashes: TokenHashes,
+    /// The token as it was sent, if what is said here rests on an answer of its server: only by asking with it again can the token be
+    /// judged again.
+    pub asked_with: Option<AskedWith>,
+}
+
+/// A token as it was sent, with which its server is asked. Wiped when the last copy goes.
+#[derive(Clone)]
+pub struct AskedWith {
+    sent: Arc<Zeroizing<Vec<u8>>>,
+    token: TokenHash,
+}
+
+impl AskedWith {
+    /// That of this token.
+    #[must_use]
+    pub fn new(token: &(impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { sent: Arc::new(Zeroizing::new(token.as_ref().to_vec())), token: TokenHash::of(token) }
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn sent(&self) -> &[u8] {
+        &self.sent
+    }
+
+    /// Its hash, by which what is known of it is found.
+    #[must_use]
+    pub const fn token(&self) -> TokenHash {
+        self.token
+    }
+}
+
+/// Shows the hash.
+impl std::fmt::Debug for AskedWith {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AskedWith").field(&self.token).finish()
+    }
 }
 
 /// How the holder of a token shows that it is theirs.

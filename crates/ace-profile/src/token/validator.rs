@@ -2,7 +2,7 @@
 
 use super::claims::{Claims, UnverifiedClaims};
 use super::confirmation::KeysInClear;
-use super::{AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, key_selection};
+use super::{AskedWith, AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, key_selection};
 use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
 use crate::proof::ConfirmationKey;
@@ -40,6 +40,7 @@ struct Said<'a, C> {
     is_answer: bool,
     fingerprint: Fingerprint,
     hashes: TokenHashes,
+    asked_with: Option<AskedWith>,
 }
 
 impl Validator {
@@ -103,6 +104,7 @@ impl Validator {
             is_answer: false,
             fingerprint: Fingerprint::of(token.as_bytes()),
             hashes: TokenHashes::of_jwt(token, header.algorithm),
+            asked_with: None,
         };
         self.judge(said, server, now, earlier)
     }
@@ -129,18 +131,20 @@ impl Validator {
             is_answer: true,
             fingerprint: Fingerprint::of(token.as_ref()),
             hashes: TokenHashes::of_text(token),
+            asked_with: Some(AskedWith::new(token)),
         };
         self.judge(said, self.server(issuer)?, now, earlier)
     }
 
     /// Judges what its server has answered about a signed token that was found good before. What the token says stays; the answer can
-    /// only end it sooner.
+    /// only end it sooner. `sent` is the token as it was sent.
     ///
     /// # Errors
     /// The first [`Refusal`] that applies.
     pub fn confirm_introspected(
         &self,
         token: &ValidatedToken,
+        sent: &(impl AsRef<[u8]> + ?Sized),
         answer: &IntrospectionAnswer,
         now: Timestamp,
     ) -> Result<ValidatedToken, Refusal> {
@@ -152,7 +156,17 @@ impl Validator {
         }
         let sooner = self.check_times(claims, now, true)?;
         let expires = [token.expires, sooner].into_iter().flatten().min();
-        Ok(ValidatedToken { expires, ..token.clone() })
+        Ok(ValidatedToken { expires, asked_with: Some(AskedWith::new(sent)), ..token.clone() })
+    }
+
+    /// The issuer of a signed token, if it is one whose signatures cannot be checked at all: no keys of it are known. Only it can say
+    /// what the token is worth.
+    #[must_use]
+    pub fn issuer_without_keys(&self, token: &(impl AsRef<[u8]> + ?Sized)) -> Option<&str> {
+        let jws = Jws::parse(text(token.as_ref()).ok()?).ok()?;
+        let claims = UnverifiedClaims::parse(jws.unverified_payload()).ok()?;
+        let server = self.server(claims.issuer().ok()?).ok()?;
+        server.keys.keys().is_empty().then_some(server.issuer.as_str())
     }
 
     fn server(&self, issuer: &str) -> Result<&AuthorizationServer, Refusal> {
@@ -195,6 +209,7 @@ impl Validator {
             has_placeholders,
             fingerprint: said.fingerprint,
             hashes: said.hashes,
+            asked_with: said.asked_with,
         })
     }
 
