@@ -14,6 +14,7 @@ use ace_profile::Timestamp;
 use ace_profile::jose::Jwk;
 use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
+use ace_profile::token::Validator;
 
 use crate::broker::tls::KeyHolder;
 use crate::broker::{
@@ -36,6 +37,8 @@ pub struct Plugin {
     configuration: RefCell<Rc<Configuration>>,
     /// Whether anything is open to all. Beside the configuration, because it is asked about with each message denied.
     pub(crate) has_public_topics: Cell<bool>,
+    /// Judges tokens: the configuration's, with the keys that have been fetched.
+    pub(crate) validator: RefCell<Rc<Validator>>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) publishers: RefCell<Publishers>,
     pub(crate) held: Rc<RefCell<HeldTokens>>,
@@ -75,10 +78,12 @@ impl Plugin {
         let mut remote = Remote::default();
         remote.replace_revocation_lists(revocation_lists(&configuration));
         remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
+        remote.replace_key_sets(&configuration.key_sources, Instant::now());
         Self {
             broker,
             config_file: RefCell::new(config_file),
             has_public_topics: Cell::new(!configuration.public.matcher.is_empty()),
+            validator: RefCell::new(Rc::new(configuration.validator.clone())),
             configuration: RefCell::new(Rc::new(configuration)),
             sessions: RefCell::default(),
             publishers: RefCell::default(),
@@ -187,6 +192,8 @@ impl Handler for Plugin {
                 let mut remote = self.remote.borrow_mut();
                 remote.replace_revocation_lists(revocation_lists(&configuration));
                 remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
+                remote.replace_key_sets(&configuration.key_sources, Instant::now());
+                *self.validator.borrow_mut() = Rc::new(remote.with_fetched_keys(&configuration.validator));
                 drop(remote);
                 self.log_counters();
                 self.has_public_topics.set(!configuration.public.matcher.is_empty());

@@ -36,6 +36,10 @@ pub(super) struct AuthorizationServer {
     #[serde(default)]
     pub(super) jwks: Option<Spanned<String>>,
     #[serde(default)]
+    pub(super) ca_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) timeout: Option<Spanned<WrittenDuration>>,
+    #[serde(default)]
     pub(super) algorithms: Option<Spanned<Vec<Written<Algorithm>>>>,
     #[serde(default)]
     pub(super) scope_format: Option<Spanned<Written<ScopeFormatName>>>,
@@ -102,7 +106,7 @@ fn two_seconds() -> Spanned<WrittenDuration> {
     seconds(2)
 }
 
-fn five_seconds() -> Spanned<WrittenDuration> {
+pub(super) fn five_seconds() -> Spanned<WrittenDuration> {
     seconds(5)
 }
 

@@ -53,10 +53,6 @@ impl Source<'_> {
         ConfigError::at(self.path, self.text, span.start, reason)
     }
 
-    fn not_supported_yet(&self, span: Range<usize>, key: &str) -> ConfigError {
-        self.error(span, format_args!("{key} is not supported yet"))
-    }
-
     fn check(&self, document: Document) -> Result<Configuration, ConfigError> {
         let Document { audience, state_dir, authorization_server, mqtt, tokens } = document;
         let state_dir = state_dir.map(|folder| self.folder(folder.span(), folder.get_ref())).transpose()?;
@@ -74,6 +70,7 @@ impl Source<'_> {
         let as_hints = self.as_hints(&authorization_server, audience.first().map_or("", String::as_str))?;
         let revocation_lists = self.revocation_lists(&authorization_server)?;
         let introspection = self.introspection(&authorization_server)?;
+        let key_sources = self.key_sources(&authorization_server)?;
         let servers = self.servers(authorization_server)?;
         let authz_info = self.authz_info(&mqtt)?;
         let leeway = self.tolerance("leeway", &tokens.leeway)?;
@@ -105,6 +102,7 @@ impl Source<'_> {
             on_denied_delivery: mqtt.on_denied_delivery,
             other_clients: mqtt.other_clients,
             as_hints,
+            key_sources,
             revocation_lists,
             introspection,
             introspection_bounds,
@@ -126,15 +124,10 @@ impl Source<'_> {
                 if !issuers.insert(issuer.clone()) {
                     return Err(self.error(span, format_args!("there are two servers with the issuer {issuer:?}")));
                 }
-                let keys = match server.jwks {
-                    Some(jwks) => self.keys(jwks.span(), jwks.get_ref())?,
-                    // It says itself what its tokens are worth.
-                    None if server.introspection.is_some() => JwkSet::default(),
-                    None => {
-                        return Err(
-                            self.error(span, "there is neither jwks nor introspection: who is to judge its tokens?")
-                        );
-                    }
+                let keys = match server.jwks.filter(|jwks| !is_url(jwks.get_ref())) {
+                    Some(file) => self.key_set(file.span(), Path::new(file.get_ref()))?,
+                    // They have yet to be fetched.
+                    None => JwkSet::default(),
                 };
                 let algorithms = server.algorithms.map(|listed| {
                     let span = listed.span();
@@ -153,17 +146,6 @@ impl Source<'_> {
                 })
             })
             .collect()
-    }
-
-    /// A server's keys.
-    fn keys(&self, span: Range<usize>, jwks: &str) -> Result<JwkSet, ConfigError> {
-        if jwks.starts_with("https://") {
-            return Err(self.not_supported_yet(span, "jwks by URL"));
-        }
-        if jwks.contains("://") {
-            return Err(self.error(span, "jwks must be a file, or an https URL"));
-        }
-        self.key_set(span, Path::new(jwks))
     }
 
     /// The hints at those servers that have one, in the order of the file.
@@ -270,6 +252,11 @@ fn public_topics(publish: Vec<Written<TopicFilter>>, subscribe: Vec<Written<Topi
     };
     let entries = with(publish, Permission::Publish).chain(with(subscribe, Permission::Subscribe));
     PublicTopics { matcher: Matcher::new(&Scope::new(entries)) }
+}
+
+/// Whether this is meant for a URL, and not for a file.
+pub(super) fn is_url(text: &str) -> bool {
+    text.contains("://")
 }
 
 /// Reads a text file of bounded size.
@@ -411,6 +398,9 @@ mod tests {
     fn each_mistake_is_told_with_its_line() {
         let folder = Folder::new();
         let with = |more: &str| format!("audience = \"broker\"\n{SERVER}{more}");
+        let by_url = |more: &str| with(more).replace("jwks.json\"\n", "https://as.example/jwks\"\n");
+        let without_jwks =
+            |issuer: &str| format!("audience = \"broker\"\n[[authorization_server]]\nissuer = \"{issuer}\"\n");
         let list =
             |more: &str| format!("[authorization_server.revocation_list]\nurl = \"https://as.example/trl\"\n{more}\n");
         let introspection = |more: &str| {
@@ -495,7 +485,7 @@ mod tests {
             (
                 String::from("audience = \"broker\"\n[[authorization_server]]\nissuer = \"as\"\n"),
                 Some(3),
-                "neither jwks nor introspection",
+                "without jwks the issuer is asked",
             ),
             (
                 with("[authorization_server.revocation_list]\nurl = \"http://as.example\"\n"),
@@ -511,6 +501,13 @@ mod tests {
             (with(&list("client_id = \"broker\"\nclient_secret_file = \"blank\"")), Some(8), "is empty"),
             (with(&list("ca_file = \"jwks.json\"")), Some(7), "no PEM certificate"),
             (with(SERVER), Some(6), "two servers"),
+            (with("ca_file = \"jwks.json\"\n"), Some(5), "no use for it"),
+            (with("timeout = \"1s\"\n"), Some(5), "no use for it"),
+            (by_url("ca_file = \"bad.json\"\n"), Some(5), "no PEM certificate"),
+            (by_url("ca_file = \"nowhere\"\n"), Some(5), "nowhere: cannot be"),
+            (by_url("timeout = \"1m\"\n"), Some(5), "timeout must be between 100ms and 30s"),
+            (without_jwks("http://as.example"), Some(3), "no https URL"),
+            (without_jwks("https://as.example?x"), Some(3), "no https URL"),
             (format!("audience = \"broker\"\nstate_dir = \"nowhere\"\n{SERVER}"), Some(2), "nowhere"),
             (format!("audience = \"broker\"\nstate_dir = \"jwks.json\"\n{SERVER}"), Some(2), "not a folder"),
             (with("[mqtt]\nauthz_info_topic = \"tokens/+\"\n"), Some(6), "wildcard"),
@@ -543,7 +540,6 @@ mod tests {
             ("nowhere.json", "cannot be opened"),
             ("bad.json", "bad.json"),
             ("empty.json", "no key"),
-            ("https://as.example/jwks.json", "not supported yet"),
             ("http://as.example/jwks.json", "https"),
         ] {
             let server = SERVER.replace("jwks.json", jwks);
@@ -551,6 +547,24 @@ mod tests {
             assert_eq!(error.line, Some(4), "{error}");
             assert!(error.reason.contains(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn keys_may_come_from_the_server() {
+        let folder = Folder::new();
+        let sources = |server: &str| {
+            let text = format!("audience = \"broker\"\n[[authorization_server]]\n{server}\n{SERVER}");
+            let loaded = folder.load(&text.replacen(SERVER, &SERVER.replace("as.example", "file.example"), 1));
+            loaded.unwrap().key_sources.iter().map(|source| source.url().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            sources("issuer = \"as\"\njwks = \"https://as.example/jwks.json\"\ntimeout = \"1s\""),
+            ["https://as.example/jwks.json"]
+        );
+        assert_eq!(
+            sources("issuer = \"https://as.example/one\""),
+            ["https://as.example/.well-known/oauth-authorization-server/one"]
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use ace_profile::token::Validator;
 
 pub use error::ConfigError;
 
-use crate::remote::{CacheBounds, Endpoint, IntrospectionSource};
+use crate::remote::{CacheBounds, Endpoint, IntrospectionSource, KeySource};
 use crate::session::{HeldBounds, PublicTopics};
 
 /// The checked configuration.
@@ -47,6 +47,8 @@ pub struct Configuration {
     pub other_clients: OtherClients,
     /// What refused clients are told about where to get a token: JSON, one text for each server that has an `as_hint`.
     pub as_hints: Vec<String>,
+    /// Where to fetch keys that do not come from a file.
+    pub key_sources: Vec<Arc<KeySource>>,
     /// Where to ask for revoked tokens.
     pub revocation_lists: Vec<RevocationSource>,
     /// Whom to ask about tokens, in the order of the file.

@@ -10,9 +10,9 @@ use toml::Spanned;
 
 use super::document;
 use super::duration::WrittenDuration;
-use super::load::{Source, read};
+use super::load::{Source, is_url, read};
 use super::{ConfigError, RevocationSource};
-use crate::remote::{CacheBounds, Endpoint, EndpointError, IntrospectionSource, SERVERS_MAX};
+use crate::remote::{CacheBounds, Endpoint, EndpointError, IntrospectionSource, KeySource, SERVERS_MAX};
 
 /// The longest file of certificates that is read, in bytes.
 const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -41,6 +41,45 @@ struct ClientAs<'a> {
 }
 
 impl Source<'_> {
+    /// Where the keys of those servers are whose keys do not stand in a file.
+    pub(super) fn key_sources(
+        &self,
+        servers: &[document::AuthorizationServer],
+    ) -> Result<Vec<Arc<KeySource>>, ConfigError> {
+        let sources = servers.iter().map(|server| self.key_source(server));
+        sources.filter_map(|source| source.map(|found| found.map(Arc::new)).transpose()).collect()
+    }
+
+    fn key_source(&self, server: &document::AuthorizationServer) -> Result<Option<KeySource>, ConfigError> {
+        let issuer = server.issuer.get_ref();
+        let timeout = server.timeout.clone().unwrap_or_else(document::five_seconds);
+        let timeout = self.within("timeout", &timeout, &TIMEOUTS)?;
+        let nobody = ClientAs::default();
+        let endpoint = |url: &Spanned<String>| self.endpoint(url, server.ca_file.as_ref(), timeout, &nobody, issuer);
+        match &server.jwks {
+            Some(url) if url.get_ref().starts_with("https://") => {
+                Ok(Some(KeySource::at(issuer.clone(), endpoint(url)?)))
+            }
+            Some(url) if is_url(url.get_ref()) => Err(self.error(url.span(), "jwks must be a file, or an https URL")),
+            Some(_) => {
+                let span = server.ca_file.as_ref().map(Spanned::span).or(server.timeout.as_ref().map(Spanned::span));
+                span.map_or(Ok(None), |span| Err(self.error(span, "jwks is a file, so there is no use for it")))
+            }
+            // It is asked about all of its tokens.
+            None if server.introspection.is_some() => Ok(None),
+            None => {
+                let span = server.issuer.span();
+                let Some(url) = KeySource::metadata_url(issuer) else {
+                    let reason =
+                        "without jwks the issuer is asked where its keys are, and it is no https URL that could be";
+                    return Err(self.error(span, reason));
+                };
+                let source = KeySource::discovered(issuer.clone(), endpoint(&Spanned::new(span.clone(), url))?);
+                source.map(Some).map_err(|error| self.error(span, error))
+            }
+        }
+    }
+
     /// The revocation lists of those servers that have one.
     pub(super) fn revocation_lists(
         &self,

@@ -11,8 +11,9 @@ use crate::report::Reason;
 use crate::session::{Origin, Phase};
 
 impl Plugin {
-    /// Asks for revocation lists when it is time, and acts on what they say.
+    /// Asks servers for keys and revocation lists when it is time, and acts on what they say.
     pub(super) fn follow_remote(&self, now: Instant) {
+        self.follow_keys(now);
         let news = self.remote.borrow_mut().tick(now);
         if news.iter().any(|(_, news)| *news == News::Revoked) {
             self.end_revoked();

@@ -5,6 +5,7 @@
 //! (`challenges.rs`), the broker has put the authentication off (`delayed.rs`), or a token from the `authz-info` topic has nobody
 //! who waits for it (`arriving.rs`). Elsewhere the thread waits, within a budget, or the client is told to come again.
 
+use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -108,8 +109,8 @@ impl Plugin {
     fn judgement(&self, token: &[u8]) -> Result<Judgement, Reason> {
         let now = clock::now();
         let earlier = |name: &EarlierKey<'_>| -> Option<ConfirmationKey> { self.held.borrow().earlier_key(name, now) };
-        let configuration = self.configuration();
-        let judgement = self.remote.borrow_mut().judge(&configuration.validator, token, now, earlier)?;
+        let validator = Rc::clone(&self.validator.borrow());
+        let judgement = self.remote.borrow_mut().judge(&validator, token, now, earlier)?;
         if let Judgement::Good(token) = &judgement
             && self.remote.borrow().has_revoked(&Origin::of(token))
         {

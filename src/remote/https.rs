@@ -12,6 +12,7 @@ use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
+use super::cache_control;
 use super::client::{self, Assertion, ClientAuthentication};
 use super::retry_after::retry_after;
 
@@ -78,6 +79,12 @@ pub enum RequestError {
     /// What was received is not what the specification says.
     #[error("gave an answer that cannot be used: {0}")]
     Unusable(String),
+}
+
+/// What was got, and for how long it is fresh.
+pub(super) struct Content {
+    pub(super) body: Vec<u8>,
+    pub(super) lifetime: Duration,
 }
 
 /// One resource of a server, with what is needed to ask for it.
@@ -199,6 +206,38 @@ impl Endpoint {
             return Err(RequestError::MediaType);
         }
         answer.body_mut().with_config().limit(most).read_to_vec().map_err(|error| self.explain(error, most))
+    }
+
+    /// Another resource, reached in the same way and without saying who the broker is.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if it can never be reached so.
+    pub(super) fn at(&self, url: &str) -> Result<Self, EndpointError> {
+        if !url.starts_with("https://") {
+            return Err(EndpointError::NotHttps(url.into()));
+        }
+        Ok(Self {
+            url: url.into(),
+            agent: self.agent.clone(),
+            client: ClientAuthentication::None,
+            timeout: self.timeout,
+        })
+    }
+
+    /// Gets what anybody may know, as one of these media types, and for how long it is fresh. Waits: not for the broker's thread.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) fn get_public(&self, media_types: &[&str], most: u64) -> Result<Content, RequestError> {
+        let request = self.agent.get(&self.url).header("Accept", media_types.join(", "));
+        let answer = request.call().map_err(|error| self.explain(error, most))?;
+        let lifetime = cache_control::lifetime(answer.headers());
+        let body = self.content(answer, media_types, most).map_err(|error| match error {
+            // It was told of none.
+            RequestError::Credentials(status) => RequestError::Status(status),
+            other => other,
+        })?;
+        Ok(Content { body, lifetime })
     }
 
     /// What went wrong, in words that hold nothing of the request.

@@ -3,33 +3,34 @@
 //! The broker's thread decides what is to be asked and when, hands a request over without waiting, and looks for answers in
 //! `TICK`: docs/decisions/0013-network-on-threads-of-its-own.md. Nothing else in the plugin opens a connection.
 
+mod answer;
+mod cache_control;
 mod client;
 mod counters;
+mod discovery;
 mod https;
 mod introspection;
 mod judgement;
+mod key_sets;
 mod retry_after;
 mod revocation_list;
 mod schedule;
 mod workers;
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use ace_profile::connect::is_opaque;
-use ace_profile::jose::looks_like_jwt;
-use ace_profile::proof::ConfirmationKey;
-use ace_profile::token::{AnswerError, EarlierKey, IntrospectionAnswer, ValidatedToken, Validator};
-use ace_profile::{Refusal, Timestamp};
+use ace_profile::token::{ValidatedToken, Validator};
 
-use crate::report::Reason;
 use crate::session::Origin;
 
-use introspection::{Introspection, Known, Now, Whom};
+use introspection::{Introspection, Now};
 
 pub use counters::Counters;
 pub use https::{Endpoint, EndpointError, RequestError};
 pub use introspection::{CacheBounds, IntrospectionNews, IntrospectionSource, Lease, SERVERS_MAX};
 pub use judgement::{Confirmed, Inquiry, Judgement, Progress};
+pub use key_sets::{KeyCounters, KeyNews, KeySet, KeySource};
 pub use revocation_list::{News, RevocationList};
 pub use workers::{NotTaken, Workers};
 
@@ -42,6 +43,8 @@ pub struct Remote {
     pub revocation_lists: Vec<RevocationList>,
     /// What servers say about tokens.
     introspection: Introspection,
+    /// The keys that servers publish.
+    pub key_sets: Vec<KeySet>,
 }
 
 impl Remote {
@@ -56,6 +59,27 @@ impl Remote {
     /// Asks these servers about tokens from now on, in this order, without forgetting what is known of those that stay.
     pub fn replace_introspection(&mut self, servers: &[IntrospectionSource], bounds: CacheBounds) {
         self.introspection.replace(servers, bounds);
+    }
+
+    /// Fetches keys from other sources from now on, without forgetting those from sources that stay.
+    pub fn replace_key_sets(&mut self, sources: &[Arc<KeySource>], now: Instant) {
+        let mut before = std::mem::take(&mut self.key_sets);
+        let continuing = |source: &Arc<KeySource>| KeySet::continuing(Arc::clone(source), &mut before, now);
+        self.key_sets = sources.iter().map(continuing).collect();
+    }
+
+    /// The validator with the keys that have been fetched.
+    #[must_use]
+    pub fn with_fetched_keys(&self, validator: &Validator) -> Validator {
+        let known = self.key_sets.iter().filter_map(|set| Some((set.issuer(), set.keys()?)));
+        known.fold(validator.clone(), |validator, (issuer, keys)| validator.with_keys(issuer, keys.clone()))
+    }
+
+    /// Looks for keys that have come, and fetches those that it is time for. News come with the place of their set.
+    pub fn tick_keys(&mut self, now: Instant) -> Vec<(usize, KeyNews)> {
+        let Self { workers, key_sets, .. } = self;
+        let news = |(at, set): (usize, &mut KeySet)| Some((at, set.tick(workers, now)?));
+        key_sets.iter_mut().enumerate().filter_map(news).collect()
     }
 
     /// Looks for answers, and asks what it is time to ask. News of revocation lists come with the URL that they are about; those of
@@ -84,79 +108,19 @@ impl Remote {
         self.introspection.counters()
     }
 
-    /// Judges a token as it is at `now`, by what is known. Where something has to be found out first, asks for it. Never waits.
-    ///
-    /// A signed token of a configured issuer is validated by its keys, and confirmed by its server where that is configured; where an
-    /// issuer has no keys, its server alone can say what its signed tokens are worth. All others are for their servers only.
-    ///
-    /// # Errors
-    /// The [`Reason`] why the token is refused, or cannot be judged now.
-    pub(crate) fn judge(
-        &mut self,
-        validator: &Validator,
-        token: &[u8],
-        now: Timestamp,
-        earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
-    ) -> Result<Judgement, Reason> {
-        if !self.introspection.has_servers() {
-            return Ok(Judgement::Good(Box::new(validator.validate_knowing(token, now, earlier)?)));
-        }
-        self.introspection.collect(&mut self.workers, Now::read());
-        let is_opaque = std::str::from_utf8(token).is_ok_and(is_opaque);
-        if is_opaque && !looks_like_jwt(token) {
-            return self.judge_by_server(validator, token, &Whom::Any, now, earlier);
-        }
-        let without_keys = validator.issuer_without_keys(token);
-        if let Some(whom) = without_keys.and_then(|issuer| self.introspection.asks(issuer)) {
-            return self.judge_by_server(validator, token, &whom, now, earlier);
-        }
-        let validated = match validator.validate_knowing(token, now, &earlier) {
-            // A token that is encrypted to somebody else, its server.
-            Err(Refusal::TokenEncrypted) if is_opaque => {
-                return self.judge_by_server(validator, token, &Whom::Any, now, earlier);
+    /// How far an inquiry is. One that is not known any more has failed.
+    #[must_use]
+    pub fn progress(&self, inquiry: &Inquiry) -> Progress {
+        match inquiry {
+            Inquiry::Token { token, number } => self.introspection.progress(*token, *number, Instant::now()),
+            Inquiry::Keys { issuer, fetch } => {
+                let set = self.key_sets.iter().find(|set| set.issuer() == &**issuer);
+                match set.map(|set| set.outcome(*fetch)) {
+                    Some(None) => Progress::UnderWay,
+                    Some(Some(true)) => Progress::Settled,
+                    Some(Some(false)) | None => Progress::Failed,
+                }
             }
-            validated => validated?,
-        };
-        match self.introspection.confirms(&validated.issuer) {
-            Some(whom) => self.confirm_by_server(validator, token, validated, &whom, now),
-            None => Ok(Judgement::Good(Box::new(validated))),
-        }
-    }
-
-    fn judge_by_server(
-        &mut self,
-        validator: &Validator,
-        token: &[u8],
-        whom: &Whom,
-        now: Timestamp,
-        earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
-    ) -> Result<Judgement, Reason> {
-        match self.introspection.look_up(&mut self.workers, token, whom, Instant::now())? {
-            Known::Active { issuer, answer } => {
-                let answer = read(answer)?;
-                let validated = validator.validate_introspected(token, issuer, &answer, now, earlier)?;
-                Ok(Judgement::Good(Box::new(validated)))
-            }
-            Known::Inactive => Err(Refusal::TokenInactive.into()),
-            Known::Asked(inquiry) => Ok(Judgement::Needs(inquiry)),
-        }
-    }
-
-    fn confirm_by_server(
-        &mut self,
-        validator: &Validator,
-        token: &[u8],
-        validated: ValidatedToken,
-        whom: &Whom,
-        now: Timestamp,
-    ) -> Result<Judgement, Reason> {
-        match self.introspection.look_up(&mut self.workers, token, whom, Instant::now())? {
-            Known::Active { answer, .. } => {
-                let confirmed = validator.confirm_introspected(&validated, token, &read(answer)?, now)?;
-                Ok(Judgement::Good(Box::new(confirmed)))
-            }
-            Known::Inactive => Err(Refusal::TokenInactive.into()),
-            Known::Asked(inquiry) => Ok(Judgement::Needs(inquiry)),
         }
     }
 
@@ -165,23 +129,9 @@ impl Remote {
         self.introspection.lease(token, Instant::now())
     }
 
-    /// How far an inquiry is. One that is not known any more has failed.
-    #[must_use]
-    pub fn progress(&self, inquiry: &Inquiry) -> Progress {
-        match inquiry {
-            Inquiry::Token { token, number } => self.introspection.progress(*token, *number, Instant::now()),
-            Inquiry::Keys { .. } => Progress::Failed,
-        }
-    }
-
     /// Whether a token has been revoked, as far as is known.
     #[must_use]
     pub fn has_revoked(&self, token: &Origin) -> bool {
         self.revocation_lists.iter().any(|list| list.has_revoked(&token.issuer, &token.hashes))
     }
-}
-
-/// An answer as it was taken up: it was read then.
-fn read(answer: &[u8]) -> Result<IntrospectionAnswer, Reason> {
-    IntrospectionAnswer::parse(answer).map_err(|_: AnswerError| Reason::ServerUnavailable)
 }

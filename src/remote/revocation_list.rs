@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ace_profile::revocation::{ListError, MEDIA_TYPE, RevokedTokens, TokenHashes};
 
+use super::answer::Answer;
 use super::https::{Endpoint, RequestError};
 use super::schedule::Schedule;
 use super::workers::Workers;
@@ -82,7 +82,7 @@ impl RevocationList {
     pub fn tick(&mut self, workers: &mut Workers, now: Instant) -> Option<News> {
         let news = self.answers.try_recv().ok().and_then(|answer| self.take_up(answer, now));
         if self.schedule.begin(now) {
-            let (endpoint, answer) = (Arc::clone(&self.endpoint), Answer(self.answer.clone()));
+            let (endpoint, answer) = (Arc::clone(&self.endpoint), Answer::new(self.answer.clone()));
             let query = self.tokens.next_query().parameters();
             let submitted =
                 workers.submit(move || answer.send(endpoint.get(query.as_deref(), MEDIA_TYPE, LIST_BYTES_MAX)));
@@ -107,24 +107,6 @@ impl RevocationList {
                 self.tokens.start_again();
                 self.schedule.failed(now).then_some(News::Failing(error))
             }
-        }
-    }
-}
-
-/// The way back to the broker's thread. Something always comes back, whatever becomes of the request.
-struct Answer(Sender<Result<Vec<u8>, RequestError>>);
-
-impl Answer {
-    fn send(self, answer: Result<Vec<u8>, RequestError>) {
-        // The list may have gone, with a new configuration.
-        let _ = self.0.send(answer);
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let _ = self.0.send(Err(RequestError::Unusable("a mistake in the plugin".into())));
         }
     }
 }
@@ -167,18 +149,5 @@ mod tests {
         let mut after = list();
         after.inherit(&mut [before]);
         assert!(after.has_revoked("as", &TokenHashes::of_text("one")));
-    }
-
-    #[test]
-    fn a_request_that_panics_is_answered() {
-        let list = list();
-        let answer = Answer(list.answer.clone());
-        thread::spawn(move || {
-            let _answer = answer;
-            panic!("in a request");
-        })
-        .join()
-        .unwrap_err();
-        assert!(matches!(list.answers.try_recv(), Ok(Err(RequestError::Unusable(_)))));
     }
 }

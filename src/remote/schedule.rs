@@ -42,6 +42,27 @@ impl Schedule {
         self.due = if ask_again { now } else { now + self.interval };
     }
 
+    /// The request has been answered; the next one is due after this time instead of the interval.
+    pub(super) fn succeeded_for(&mut self, time: Duration, now: Instant) {
+        self.succeeded(false, now);
+        self.due = now + time;
+    }
+
+    /// The next request is due now, unless one is under way.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.due = self.due.min(now);
+    }
+
+    /// The next request is due after this time, if not later.
+    pub(super) fn put_off_for(&mut self, pause: Duration, now: Instant) {
+        self.due = self.due.max(now + pause);
+    }
+
+    /// Whether a request is under way.
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.is_under_way
+    }
+
     /// The request has failed. Whether it is the first in a row.
     pub(super) fn failed(&mut self, now: Instant) -> bool {
         self.is_under_way = false;
