@@ -163,7 +163,7 @@ impl Plugin {
             if let Some(outcome) = self.settle(&mut pending) {
                 break outcome;
             }
-            if now.duration_since(begun) >= longest {
+            if now.duration_since(begun) >= longest || !self.remote.borrow().has_begun(&pending.inquiry) {
                 break Err(Reason::ServerUnavailable).about(pending.fingerprint());
             }
             thread::sleep(LOOK);

@@ -282,6 +282,11 @@ impl KeySet {
         }
     }
 
+    /// Whether a fetch has begun, so that its answer is not far.
+    pub(super) const fn has_begun(&self, fetch: u64) -> bool {
+        self.begun >= fetch
+    }
+
     /// A token of this issuer is signed with a key that is not known: has the keys fetched, if that may help.
     pub(super) fn want(&mut self, token: Fingerprint, workers: &mut Workers, now: Instant) -> Wanted {
         // An answer that was asked for before the token came may be from before its key was there.

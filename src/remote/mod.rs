@@ -129,6 +129,14 @@ impl Remote {
         self.introspection.lease(token, Instant::now())
     }
 
+    /// Whether an inquiry has been put to its server. If not, strangers have put too many: it will be, but the broker's thread is not
+    /// to wait for that.
+    #[must_use]
+    pub fn has_begun(&self, inquiry: &Inquiry) -> bool {
+        let Inquiry::Keys { issuer, fetch } = inquiry else { return true };
+        self.key_sets.iter().any(|set| set.issuer() == &**issuer && set.has_begun(*fetch))
+    }
+
     /// Whether a token has been revoked, as far as is known.
     #[must_use]
     pub fn has_revoked(&self, token: &Origin) -> bool {

@@ -114,6 +114,22 @@ impl Attempt {
     }
 }
 
+/// What a client is told whose token cannot be judged without a server that does not answer.
+impl Attempt {
+    /// It was told that the server is unavailable, and the log says so.
+    pub fn unavailable(self, broker: &Broker) {
+        let Reply::Connack(connack) = &self.reply else {
+            panic!("not refused by CONNACK: {:02x?}", self.reply);
+        };
+        let expected = match self.client.protocol {
+            Protocol::V5 => 0x88,
+            Protocol::V311 => 3,
+        };
+        assert_eq!(connack.reason(), expected, "CONNACK: {connack:02x?}");
+        broker.expect_refusal(&self.client_id, "server-unavailable");
+    }
+}
+
 fn reply(client: &mut Client) -> Reply {
     match client.next(PATIENCE) {
         Event::Packet(packet) if packet.kind() == kind::CONNACK => Reply::Connack(packet),

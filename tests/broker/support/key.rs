@@ -85,6 +85,18 @@ impl Key {
         }
     }
 
+    /// The JWK of an Ed25519 key with its private half, which is not for others' eyes.
+    pub fn private_jwk(&self) -> Value {
+        assert!(matches!(self.material, Material::Ed25519(_)), "an Ed25519 key");
+        // The seed is the end of PKCS #8 in its first version (RFC 8410, section 7).
+        let private = self.pkcs8();
+        let seed = &private[private.len() - 32..];
+        secrets::register(seed);
+        let mut jwk = self.jwk();
+        jwk["d"] = json!(encode(seed));
+        jwk
+    }
+
     /// The symmetric key's bytes.
     pub fn secret(&self) -> &[u8] {
         match &self.material {

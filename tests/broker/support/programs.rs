@@ -205,6 +205,15 @@ impl AuthorizationServer {
         self.running = Some(running);
     }
 
+    /// Starts it again as an issuer whose name is where it is, so that it can be found by it.
+    pub fn found_by_issuer(&mut self, ctx: &Ctx) -> String {
+        let issuer = self.url("");
+        self.stop();
+        self.change("https://localhost:8443", &issuer);
+        self.go_on(ctx);
+        issuer
+    }
+
     /// The beginnings of a broker that takes its tokens, and the suite's own, to the second.
     pub fn setup(&self) -> Setup {
         let text = std::fs::read_to_string(self.file("as-jwks.json")).expect("its keys");
@@ -228,6 +237,13 @@ impl AuthorizationServer {
         let mut token = Program::start(ctx, "token", token.arg("token").args(self.arguments()).arg("--out").arg(&file));
         assert_eq!(token.ended(), Some(0), "{}", token.errors());
         file
+    }
+
+    /// Makes a key that signs tokens, in this file of its.
+    pub fn new_key(&self, ctx: &Ctx, name: &str) {
+        let mut made = program(ctx, "ace-as");
+        let mut made = Program::start(ctx, "new-key", made.arg("new-key").arg(self.file(name)));
+        assert_eq!(made.ended(), Some(0), "{}", made.errors());
     }
 
     /// The secret of one whom it knows.

@@ -20,6 +20,8 @@ pub const MUTUAL: [&str; 4] = [CERTIFICATE[0], CERTIFICATE[1], "cafile {dir}/ca.
 pub struct Setup {
     /// Who issues the tokens.
     pub authority: Authority,
+    /// The line that says where the server's keys are.
+    jwks: String,
     top: Vec<String>,
     servers: Vec<String>,
     mqtt: Vec<String>,
@@ -54,6 +56,7 @@ impl Setup {
     pub fn with(authority: Authority) -> Self {
         Self {
             authority,
+            jwks: "jwks = \"{dir}/as-jwks.json\"".to_owned(),
             top: vec![format!("audience = {}", json!(AUDIENCE))],
             servers: Vec::new(),
             mqtt: Vec::new(),
@@ -91,6 +94,12 @@ impl Setup {
     /// A line for the first `[[authorization_server]]`.
     pub fn server(mut self, line: &str) -> Self {
         self.servers.push(line.to_owned());
+        self
+    }
+
+    /// The server's keys are not in a file but at this URL, or without one wherever the server says.
+    pub fn keys_by_url(mut self, url: Option<&str>) -> Self {
+        self.jwks = url.map(|url| format!("jwks = {}", json!(url))).unwrap_or_default();
         self
     }
 
@@ -145,7 +154,7 @@ impl Setup {
         let mut lines = self.top.clone();
         lines.push("[[authorization_server]]".to_owned());
         lines.push(format!("issuer = {}", json!(self.authority.issuer)));
-        lines.push("jwks = \"{dir}/as-jwks.json\"".to_owned());
+        lines.push(self.jwks.clone());
         lines.extend(self.servers.iter().cloned());
         lines.push("[mqtt]".to_owned());
         lines.extend(self.mqtt.iter().cloned());
