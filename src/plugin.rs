@@ -353,6 +353,7 @@ impl Plugin {
             sent_nonsense: Cell::new(false),
             is_adopted: false,
             ended: None,
+            lease: None,
         };
         self.sessions.borrow_mut().insert(client.key(), session);
     }

@@ -14,6 +14,7 @@ use super::packets::{CONNACK_311_SERVER_UNAVAILABLE, ConnectReason, connack};
 use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
 use crate::plugin::Plugin;
+use crate::remote::Lease;
 use crate::report::{self, Reason};
 use crate::session::{Grant, Origin, Phase, Publisher, Rights, Session};
 use crate::state::Record;
@@ -131,7 +132,7 @@ impl Plugin {
     ) -> Result<Verdict, Refused> {
         // Copied first: setting the user name can move what the broker keeps of the client.
         let client_id: Box<CStr> = client.id().ok_or(Reason::NoClientId)?.into();
-        let grant = self.grant(token, &client_id)?;
+        let (grant, lease) = self.grant(token, &client_id)?;
         let user_name: Box<CStr> = match client.user_name().filter(|_| entrance.keeps_user_name) {
             Some(given) => given.into(),
             None if client.set_user_name(&grant.user_name) => grant.user_name.as_c_str().into(),
@@ -140,6 +141,7 @@ impl Plugin {
         self.remember(&client_id, &user_name, &grant, token);
         let session = Session {
             rests_on: entrance.rests_on,
+            lease,
             ..self.session(client, client_id, Some(user_name), Rights::Token(grant), entrance.connection)
         };
         self.sessions.borrow_mut().insert(client.key(), session);
@@ -150,7 +152,7 @@ impl Plugin {
 
     /// Gives a connected client the rights of its new token, whole and at once (rfc9431.md E2).
     pub(super) fn renew(&self, client: &Client<'_>, token: &ValidatedToken) -> Result<Verdict, Refused> {
-        let grant = self.grant(token, client.id().ok_or(Reason::NoClientId)?)?;
+        let (grant, lease) = self.grant(token, client.id().ok_or(Reason::NoClientId)?)?;
         let mut sessions = self.sessions.borrow_mut();
         let session = sessions.of_mut(client).ok_or(Reason::NothingToRenew).about(token.fingerprint)?;
         let known = session.grant().ok_or(Reason::NothingToRenew).about(token.fingerprint)?;
@@ -160,7 +162,7 @@ impl Plugin {
         session.denial_logged.set(false);
         let client_id = session.client_id.clone();
         let user_name = session.user_name.clone().unwrap_or_else(|| grant.user_name.as_c_str().into());
-        sessions.replace_grant(client.key(), Rc::clone(&grant));
+        sessions.replace_grant(client.key(), Rc::clone(&grant), lease);
         sessions.forget_proofs(client.key());
         drop(sessions);
         self.remember(&client_id, &user_name, &grant, token);
@@ -179,8 +181,12 @@ impl Plugin {
         Ok(())
     }
 
-    /// The rights that a token gives a client of this id.
-    pub(super) fn grant(&self, token: &ValidatedToken, client_id: &CStr) -> Result<Rc<Grant>, Refused> {
+    /// The rights that a token gives a client of this id, and what they rest on beside the token.
+    pub(super) fn grant(
+        &self,
+        token: &ValidatedToken,
+        client_id: &CStr,
+    ) -> Result<(Rc<Grant>, Option<Lease>), Refused> {
         // The client may have taken its time to answer.
         if !token.is_valid_at(clock::now()) {
             return Err(Refusal::TokenExpired).about(token.fingerprint);
@@ -190,7 +196,8 @@ impl Plugin {
         }
         let scope = scope_for(token, client_id).about(token.fingerprint)?;
         let grant = Grant::new(token, &scope, &mut self.matchers.borrow_mut()).ok_or(Reason::UserName);
-        Ok(Rc::new(grant.about(token.fingerprint)?))
+        let lease = self.lease(token).about(token.fingerprint)?;
+        Ok((Rc::new(grant.about(token.fingerprint)?), lease))
     }
 
     /// Notes a client's token, and what it may publish, for as long as the token is valid: both are asked about after the
@@ -244,6 +251,7 @@ impl Plugin {
             sent_nonsense: Cell::new(false),
             is_adopted: false,
             ended: None,
+            lease: None,
         }
     }
 }

@@ -6,11 +6,12 @@
 //! to a topic that nobody can guess or subscribe to. So tokens reach neither subscribers nor those of the broker's own
 //! connections that it does not ask about: bridges.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use ace_profile::connect::token_text;
+use ace_profile::connect::{is_opaque, token_text};
 use ace_profile::limits;
 use ace_profile::random::{Random, SystemRandom};
 use ace_profile::scope::shared_subscription_filter;
@@ -205,7 +206,7 @@ impl Plugin {
         let noted =
             self.authz_info.rates.borrow_mut().note(client.key(), clock::now(), settings.rate, settings.rate_total);
         noted.map_err(NotTaken::TooMany)?;
-        let text = token_text(payload).ok_or_else(|| no_token(payload))?;
+        let text = token_text(payload).or_else(|| self.opaque_token(payload)).ok_or_else(|| no_token(payload))?;
         let token = match self.judge(&text)? {
             Judged::Good(token) => token,
             Judged::Later(pending) => {
@@ -227,6 +228,12 @@ impl Plugin {
         report::token_held(&self.broker, client, fingerprint);
         self.take_up_arrivals();
         Ok(())
+    }
+
+    /// A payload that is a token which a server can be asked about.
+    fn opaque_token<'a>(&self, payload: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let is_opaque = std::str::from_utf8(payload).is_ok_and(is_opaque);
+        (is_opaque && self.remote.borrow().takes_opaque_tokens()).then_some(Cow::Borrowed(payload))
     }
 
     /// What follows a token that was not taken: a line in the log; and a client that has sent a bad one, and that MQTT cannot

@@ -56,7 +56,9 @@ impl Plugin {
     fn judge_credentials(&self, event: &BasicAuth<'_>) -> Result<Verdict, Refused> {
         let client = &event.client;
         let password = event.password.as_ref().map(bytes);
-        match Credentials::parse(event.user_name, password).map_err(Reason::from)? {
+        let takes_opaque = self.remote.borrow().takes_opaque_tokens();
+        let parse = if takes_opaque { Credentials::parse_with_opaque } else { Credentials::parse };
+        match parse(event.user_name, password).map_err(Reason::from)? {
             Credentials::None => self.without_credentials(client),
             Credentials::Foreign => self.other_client(client, Reason::NoToken),
             Credentials::TokenInUsername { token, password } => {

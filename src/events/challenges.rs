@@ -12,6 +12,7 @@ use super::waiting::Pending;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey};
 use crate::plugin::Plugin;
+use crate::remote::Lease;
 
 /// A challenge and what it was sent for.
 pub(super) struct Challenge {
@@ -20,6 +21,8 @@ pub(super) struct Challenge {
     pub(super) token: Challenged,
     pub(super) connection: Option<Connection>,
     pub(super) sent: Timestamp,
+    /// What confirms the token, so that it is still confirmed when the client answers.
+    pub(super) lease: Option<Lease>,
     /// Whether the client was connected already, and the token is to take the place of its old one.
     pub(super) reauthentication: bool,
 }
@@ -100,6 +103,7 @@ impl Plugin {
             let Challenged::Pending(pending) = &mut challenge.token else { continue };
             let Some(outcome) = self.settle(pending) else { continue };
             challenge.release();
+            challenge.lease = outcome.as_ref().ok().and_then(|token| self.lease(token).ok().flatten());
             challenge.token = outcome.map_or_else(Challenged::Refused, Challenged::Good);
         }
         for key in gone {

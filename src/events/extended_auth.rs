@@ -196,7 +196,12 @@ impl Plugin {
         if !event.answer(&nonce) {
             return Err(Reason::Resources);
         }
-        let challenge = Challenge { client_id, nonce, token, connection, sent: clock::now(), reauthentication };
+        let lease = match &token {
+            Challenged::Good(token) => self.lease(token)?,
+            Challenged::Refused(_) | Challenged::Pending(_) => None,
+        };
+        let sent = clock::now();
+        let challenge = Challenge { client_id, nonce, token, connection, sent, lease, reauthentication };
         self.challenges.borrow_mut().open(event.client.key(), challenge);
         Ok(Verdict::Continue)
     }

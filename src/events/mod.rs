@@ -8,6 +8,7 @@ mod basic_auth;
 mod challenges;
 mod delayed;
 mod extended_auth;
+mod introspection;
 mod keys;
 mod packets;
 mod psk_key;

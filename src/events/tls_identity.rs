@@ -101,8 +101,10 @@ impl Plugin {
         let Some(proved) = proved_of(client) else { return false };
         let (client_id, user_name): (Box<CStr>, Box<CStr>) = (client_id.into(), user_name.into());
         let token = self.token_for(&proved).and_then(|token| self.token_now(&token));
+        let mut lease = None;
         let rights = match token.as_deref().map(|token| (token, self.grant(token, &client_id))) {
-            Some((token, Ok(grant))) => {
+            Some((token, Ok((grant, by)))) => {
+                lease = by;
                 self.remember(&client_id, &user_name, &grant, token);
                 if is_to_be_told {
                     report::admitted(&self.broker, client, proved.how(), Some(token.fingerprint));
@@ -118,6 +120,7 @@ impl Plugin {
         let session = Session {
             rests_on: proved.names,
             is_adopted: true,
+            lease,
             ..self.session(client, client_id, Some(user_name), rights, proved.connection)
         };
         self.sessions.borrow_mut().insert(client.key(), session);
@@ -157,8 +160,8 @@ impl Plugin {
             else {
                 continue;
             };
-            let grant = match self.grant(token, &client_id) {
-                Ok(grant) => grant,
+            let (grant, lease) = match self.grant(token, &client_id) {
+                Ok(granted) => granted,
                 Err(refused) => {
                     let (id, reason) = (client_id.to_string_lossy(), &refused.reason);
                     let line = format!(
@@ -182,7 +185,7 @@ impl Plugin {
             };
             let Some(user_name) = session.user_name.clone().filter(|_| is_for_it) else { continue };
             session.denial_logged.set(false);
-            sessions.replace_grant(key, Rc::clone(&grant));
+            sessions.replace_grant(key, Rc::clone(&grant), lease);
             drop(sessions);
             self.remember_publisher(&client_id, &user_name, &grant, token);
             let id = client_id.to_string_lossy();

@@ -103,7 +103,10 @@ impl Plugin {
 
     /// The same for a token that was judged before, and is held since. If only its server can tell, that is asked again.
     pub(super) fn judge_again(&self, token: &ValidatedToken) -> Result<Judged, Refused> {
-        Ok(Judged::Good(Box::new(token.clone())))
+        match &token.asked_with {
+            Some(asked_with) => self.judge(asked_with.sent()),
+            None => Ok(Judged::Good(Box::new(token.clone()))),
+        }
     }
 
     fn judgement(&self, token: &[u8]) -> Result<Judgement, Reason> {

@@ -20,7 +20,8 @@ mod workers;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ace_profile::token::{ValidatedToken, Validator};
+use ace_profile::revocation::TokenHash;
+use ace_profile::token::{AskedWith, ValidatedToken, Validator};
 
 use crate::session::Origin;
 
@@ -100,6 +101,12 @@ impl Remote {
     #[must_use]
     pub const fn takes_opaque_tokens(&self) -> bool {
         self.introspection.has_servers()
+    }
+
+    /// A token as it was sent, while a session rests on what its server says of it.
+    #[must_use]
+    pub fn asked_with(&self, token: TokenHash) -> Option<AskedWith> {
+        self.introspection.asked_with(token)
     }
 
     /// What has been asked about tokens, and what came of it.

@@ -86,19 +86,18 @@ impl Publishers {
         }
     }
 
-    /// Forgets those whose tokens are such.
-    pub fn forget(&mut self, is_such: impl Fn(&Origin) -> bool) {
+    /// Forgets those whose tokens are such, and gives them with their client ids.
+    pub fn forget(&mut self, is_such: impl Fn(&Origin) -> bool) -> Vec<(Box<CStr>, Publisher)> {
         let Self { by_client, by_expiry, .. } = self;
+        let mut forgotten = Vec::new();
         by_client.retain(|client_id, publishers| {
-            publishers.retain(|publisher| {
-                let goes = is_such(&publisher.origin);
-                if goes {
-                    by_expiry.remove(&(publisher.expires, client_id.clone(), publisher.user_name.clone()));
-                }
-                !goes
-            });
+            for publisher in publishers.extract_if(.., |publisher| is_such(&publisher.origin)) {
+                by_expiry.remove(&(publisher.expires, client_id.clone(), publisher.user_name.clone()));
+                forgotten.push((client_id.clone(), publisher));
+            }
             !publishers.is_empty()
         });
+        forgotten
     }
 
     /// Forgets the one whose token expires first; `false` if there is none.

@@ -6,11 +6,13 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use ace_profile::Timestamp;
+use ace_profile::revocation::TokenHash;
 
 use super::address_map::AddressMap;
 use super::grant::Grant;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey};
+use crate::remote::Lease;
 
 /// What a client may do.
 #[derive(Debug, Clone)]
@@ -75,6 +77,8 @@ pub struct Session {
     pub is_adopted: bool,
     /// How the connection ended.
     pub ended: Option<Ended>,
+    /// What confirms the token, if an answer of its server does. Not needed any more when the client has gone.
+    pub lease: Option<Lease>,
 }
 
 /// How a client's connection ended.
@@ -124,6 +128,7 @@ impl Session {
             sent_nonsense: Cell::new(false),
             is_adopted: false,
             ended: None,
+            lease: None,
         }
     }
 }
@@ -187,11 +192,12 @@ impl Sessions {
     }
 
     /// Gives a session another token's rights.
-    pub fn replace_grant(&mut self, key: ClientKey, grant: Rc<Grant>) {
+    pub fn replace_grant(&mut self, key: ClientKey, grant: Rc<Grant>, lease: Option<Lease>) {
         self.forget_expiry(key);
         if let Some(session) = self.by_key.get_mut(key.address()) {
             self.by_expiry.insert((grant.expires, key));
             session.rights = Rights::Token(grant);
+            session.lease = lease;
         }
     }
 
@@ -202,6 +208,7 @@ impl Sessions {
         self.forget_expiry(key);
         self.forget_proofs(key);
         let Some(session) = self.by_key.get_mut(key.address()) else { return };
+        session.lease = None;
         // What was noted of a client without rights is of no use any more.
         if session.is_of(client) && (!session.is_adopted || session.grant().is_some()) {
             session.phase.set(Phase::Departed);
@@ -236,6 +243,16 @@ impl Sessions {
         let sessions = self.by_expiry.iter().filter_map(|(_, key)| Some((key, self.by_key.get(key.address())?)));
         sessions
             .filter(|(_, session)| session.grant().is_some_and(|grant| is_such(grant)))
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
+    /// The sessions that rest on an answer about this token.
+    #[must_use]
+    pub fn with_lease(&self, token: TokenHash) -> Vec<ClientKey> {
+        let sessions = self.by_expiry.iter().filter_map(|(_, key)| Some((key, self.by_key.get(key.address())?)));
+        sessions
+            .filter(|(_, session)| session.lease.as_ref().is_some_and(|lease| lease.token() == token))
             .map(|(key, _)| *key)
             .collect()
     }
@@ -289,7 +306,7 @@ mod tests {
         }
         assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(9)), []);
         assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(10)), [keys[1], keys[3]]);
-        sessions.replace_grant(keys[2], grant(40));
+        sessions.replace_grant(keys[2], grant(40), None);
         assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(30)), [keys[0]]);
         assert_eq!(sessions.take_expired(Timestamp::MAX), [keys[2]]);
     }

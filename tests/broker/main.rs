@@ -47,6 +47,7 @@ mod scope_formats;
 mod scopes;
 mod support;
 mod tokens;
+mod waiting;
 mod websockets;
 mod wills;
 
@@ -103,6 +104,7 @@ static CASES: &[&[Case]] = &[
     mutual_tls::CASES,
     raw_keys::CASES,
     authorization_server::CASES,
+    waiting::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -213,7 +215,7 @@ fn prepare_logs() {
 const REQUIREMENTS: &[&str] = &[
     "A1", "A2", "A3", "A4", "A5", "AS1", "AS2", "AS3", "AS4", "AS5", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8",
     "C9", "C10", "E1", "E2", "E3", "E4", "K1", "L1", "L2", "L3", "L4", "L5", "L6", "R1", "R2", "R3", "R4", "S1", "S2",
-    "S3", "S4", "S5", "S6", "T1", "T3", "T4", "T5", "T6", "T7", "T8", "V1", "V2", "V3", "V4", "V5", "",
+    "S3", "S4", "S5", "S6", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "V1", "V2", "V3", "V4", "V5", "",
 ];
 
 /// What no stock broker lets a plugin do: there is nothing to accept or to refuse, but a case must pin down what happens instead.

@@ -214,6 +214,11 @@ impl Cache {
         Some(Lease(lease))
     }
 
+    /// A leased token as it was sent.
+    pub(super) fn asked_with(&self, token: TokenHash) -> Option<AskedWith> {
+        self.entries.get(&token)?.again.as_ref().map(|again| again.with.clone())
+    }
+
     /// A token about which it is time to ask again, with the server to ask. It counts as being asked about from now on.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<(AskedWith, Arc<str>)> {
         self.take_back();

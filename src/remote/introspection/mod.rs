@@ -297,6 +297,11 @@ impl Introspection {
         }
     }
 
+    /// A leased token as it was sent.
+    pub(super) fn asked_with(&self, token: TokenHash) -> Option<AskedWith> {
+        self.cache.asked_with(token)
+    }
+
     /// What confirms a token now.
     pub(super) fn lease(&mut self, token: &ValidatedToken, now: Instant) -> Confirmed {
         let Some(with) = &token.asked_with else { return Confirmed::NotNeeded };

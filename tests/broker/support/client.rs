@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -132,6 +132,16 @@ impl Client {
         if let Err(error) = sent {
             assert!(is_close(error.kind()), "sending: {error}");
         }
+    }
+
+    /// Ends what it sends, and goes on receiving.
+    pub fn shut_sending_down(&mut self) {
+        let socket = match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref(),
+            Transport::Psk(_) => panic!("not for TLS-PSK"),
+        };
+        socket.shutdown(Shutdown::Write).expect("a connection");
     }
 
     /// Sends a CONNECT.

@@ -170,7 +170,10 @@ impl Device {
     /// The CONNECT for a way in, on this connection. For the challenge: without the answer.
     pub fn connect(&self, client: &Client, way: Way) -> Connect {
         let exporter_proof = || self.key.sign(&client.exporter());
-        let user_name = || format!("ace{}", self.token).into_bytes();
+        // A JWT is base64url already; an opaque token has to be made it (RFC 9431, section 6).
+        let is_jwt = self.token.starts_with("eyJ") && self.token.contains('.');
+        let text = if is_jwt { self.token.clone() } else { encode(self.token.as_bytes()) };
+        let user_name = || format!("ace{text}").into_bytes();
         match way {
             Way::Exporter => {
                 let data = [binary(self.token.as_bytes()), exporter_proof()].concat();

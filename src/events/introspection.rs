@@ -1,0 +1,134 @@
+//! What servers say anew about tokens that sessions rest on (rfc9431.md T2): sessions get other rights, or end.
+
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use ace_profile::revocation::TokenHash;
+use ace_profile::token::ValidatedToken;
+use ace_profile::{Fingerprint, Quoted, Refusal, Timestamp};
+
+use super::waiting::Judged;
+use crate::broker::{ClientKey, Level, clock};
+use crate::plugin::Plugin;
+use crate::remote::{Confirmed, IntrospectionNews, Lease};
+use crate::report::Reason;
+use crate::session::Phase;
+use crate::state::Record;
+
+impl Plugin {
+    /// Acts on what servers have said about tokens.
+    pub(super) fn follow_introspection(&self) {
+        let news = self.remote.borrow_mut().take_introspection_news();
+        for news in news {
+            match news {
+                IntrospectionNews::Changed(token) => self.judge_sessions_again(token),
+                IntrospectionNews::Ended(token) => self.end_token(token),
+                IntrospectionNews::RanOut(token) => {
+                    self.end_sessions_of(token, &Reason::ServerUnavailable);
+                }
+                IntrospectionNews::Failing { url, error } => {
+                    let line = format!(
+                        "ace: the introspection endpoint {url} {error}; what it has said counts until it runs out"
+                    );
+                    self.broker.log(Level::Warning, &line);
+                }
+                IntrospectionNews::Recovered { url } => {
+                    self.broker
+                        .log(Level::Notice, &format!("ace: the introspection endpoint {url} can be asked again"));
+                }
+            }
+        }
+    }
+
+    /// What confirms a token now, if something has to. `Err` if nothing does any more: its answer has run out.
+    pub(super) fn lease(&self, token: &ValidatedToken) -> Result<Option<Lease>, Reason> {
+        match self.remote.borrow_mut().lease(token) {
+            Confirmed::NotNeeded => Ok(None),
+            Confirmed::By(lease) => Ok(Some(lease)),
+            Confirmed::Lapsed => Err(Reason::ServerUnavailable),
+        }
+    }
+
+    /// The server says something else about a token than before: the sessions get the rights that it has now.
+    fn judge_sessions_again(&self, token: TokenHash) {
+        let Some(asked_with) = self.remote.borrow().asked_with(token) else { return };
+        match self.judge(asked_with.sent()) {
+            Ok(Judged::Good(judged)) => self.replace_grants(token, &judged),
+            Ok(Judged::Later(_)) => {}
+            Err(refused) => self.end_sessions_of(token, &refused.reason),
+        }
+    }
+
+    fn replace_grants(&self, token: TokenHash, judged: &ValidatedToken) {
+        for key in self.sessions.borrow().with_lease(token) {
+            let Some((client_id, user_name, identity)) = self.resting(key) else { continue };
+            let granted = self.grant(judged, &client_id);
+            let is_same = |identity_now| identity.is_some() && identity == identity_now;
+            match granted {
+                Ok((grant, lease)) if is_same(grant.identity.clone()) => {
+                    self.sessions.borrow_mut().replace_grant(key, Rc::clone(&grant), lease);
+                    self.remember_publisher(&client_id, &user_name, &grant, judged);
+                }
+                Ok(_) => self.end_session(key, &Reason::IdentityChanged),
+                Err(refused) => self.end_session(key, &refused.reason),
+            }
+        }
+        // Unless a newer one is held for its key.
+        let mut held = self.held.borrow_mut();
+        let is_held = |name: String| held.of_key(&name, clock::now());
+        if judged.binding().and_then(is_held).is_some_and(|known| known.fingerprint == judged.fingerprint) {
+            held.hold(Rc::new(judged.clone()), None);
+        }
+    }
+
+    fn resting(&self, key: ClientKey) -> Option<(Box<CStr>, Box<CStr>, Option<ace_profile::token::Holder>)> {
+        let mut sessions = self.sessions.borrow_mut();
+        let session = sessions.get_mut(key).filter(|session| session.phase.get() == Phase::Connected)?;
+        let grant = session.grant()?;
+        let user_name = session.user_name.clone().unwrap_or_else(|| grant.user_name.as_c_str().into());
+        Some((session.client_id.clone(), user_name, grant.identity.clone()))
+    }
+
+    /// The server says that a token is not active any more: it counts as revoked.
+    fn end_token(&self, token: TokenHash) {
+        self.end_sessions_of(token, &Reason::Profile(Refusal::TokenInactive));
+        let is_it = |hash: TokenHash| hash == token;
+        self.held.borrow_mut().forget(|held| held.hashes.all().any(is_it));
+        let forgotten = self.publishers.borrow_mut().forget(|origin| origin.hashes.all().any(is_it));
+        for (client_id, publisher) in forgotten {
+            let names = (client_id.to_str(), publisher.user_name.to_str());
+            if let (Some(state), (Ok(client_id), Ok(user_name))) = (&self.state, names) {
+                // What was written down must not come back with a restart.
+                state.remember(Record {
+                    client_id: client_id.into(),
+                    user_name: user_name.into(),
+                    expires: Timestamp::EPOCH,
+                    scope: serde_json::Value::Array(Vec::new()),
+                    origin: publisher.origin,
+                });
+            }
+        }
+    }
+
+    fn end_sessions_of(&self, token: TokenHash, reason: &Reason) {
+        let keys = self.sessions.borrow().with_lease(token);
+        for key in keys {
+            self.end_session(key, reason);
+        }
+    }
+
+    /// Ends a session for its token's sake.
+    pub(super) fn end_session(&self, key: ClientKey, reason: &Reason) {
+        let mut sessions = self.sessions.borrow_mut();
+        let Some(session) = sessions.get_mut(key).filter(|session| session.phase.get() == Phase::Connected) else {
+            return;
+        };
+        session.phase.set(Phase::Ending);
+        self.endings.borrow_mut().push(key);
+        let id = session.client_id.to_string_lossy();
+        let token = session.grant().map(|grant| grant.fingerprint).as_ref().map(Fingerprint::to_string);
+        let (code, token) = (reason.code(), token.unwrap_or_default());
+        let line = format!("ace: the session of client {} ends: {code} (token {token})", Quoted::new(&id));
+        self.broker.log(Level::Notice, &line);
+    }
+}
