@@ -1,0 +1,65 @@
+// An authorization server for the tests: oidc-provider as it is published, set up as an operator would.
+//
+//   node server.mjs CONFIG.json
+//
+// CONFIG.json has: port, certificate and key (PEM files), jwks (private signing keys), clients (client metadata), audience (the
+// broker's), scopes (what tokens for the broker may grant), lifetime (of tokens, in seconds). A line "listening" on
+// standard output says that it is ready; it ends when its standard input does.
+
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+
+import { Provider } from 'oidc-provider';
+
+const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+
+// Its resources have to be absolute URIs: one for tokens that say themselves what they are worth, one for opaque ones.
+const formats = { [`mqtts://${config.audience}/signed`]: 'jwt', [`mqtts://${config.audience}/opaque`]: 'opaque' };
+
+// The key that a client has registered, which its tokens are bound to unless DPoP binds them to another.
+const registeredKey = (client) => client?.jwks?.keys?.[0];
+
+const provider = new Provider(`https://localhost:${config.port}`, {
+  jwks: config.jwks,
+  clients: config.clients,
+  scopes: [],
+  clientDefaults: { id_token_signed_response_alg: config.jwks.keys[0].alg },
+  enabledJWA: {
+    idTokenSigningAlgValues: ['EdDSA', 'ES256', 'RS256', 'PS256'],
+    dPoPSigningAlgValues: ['EdDSA', 'ES256'],
+  },
+  ttl: { ClientCredentials: config.lifetime },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    dPoP: { enabled: true },
+    revocation: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: (ctx, client) => client.clientId === 'broker' },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (ctx, resource) => ({
+        audience: config.audience,
+        scope: config.scopes.join(' '),
+        accessTokenFormat: formats[resource],
+        jwt: { sign: { alg: config.jwks.keys[0].alg } },
+      }),
+    },
+  },
+  extraTokenClaims(ctx, token) {
+    const jwk = registeredKey(token.client);
+    return jwk && !token.jkt ? { cnf: { jwk } } : undefined;
+  },
+});
+
+// Its introspection leaves out a `cnf` that comes neither from DPoP nor from mutual TLS: an operator puts it in.
+provider.use(async (ctx, next) => {
+  await next();
+  const cnf = ctx.oidc?.entities.ClientCredentials?.extra?.cnf;
+  if (ctx.oidc?.route === 'introspection' && ctx.body?.active && cnf) ctx.body.cnf = cnf;
+});
+
+provider.on('server_error', (ctx, error) => console.error(error));
+
+const tls = { cert: readFileSync(config.certificate), key: readFileSync(config.key) };
+createServer(tls, provider.callback()).listen(config.port, '127.0.0.1', () => console.log('listening'));
+process.stdin.on('end', () => process.exit(0)).resume();
