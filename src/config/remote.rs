@@ -136,6 +136,7 @@ impl Source<'_> {
                 endpoint: Arc::new(endpoint),
                 cache,
                 introspect_jwt: asked.introspect_jwt,
+                has_no_keys: server.jwks.is_none(),
             });
         }
         Ok(sources)

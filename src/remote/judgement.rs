@@ -90,8 +90,8 @@ impl Remote {
         if is_opaque && !looks_like_jwt(token) {
             return self.judge_by_server(validator, token, &Whom::Any, now, earlier);
         }
-        let without_keys = validator.issuer_without_keys(token).filter(|issuer| !self.has_key_set(issuer));
-        if let Some(whom) = without_keys.and_then(|issuer| self.introspection.asks(issuer)) {
+        let issuer = validator.claimed_issuer(token);
+        if let Some(whom) = issuer.and_then(|issuer| self.introspection.judges(issuer)) {
             return self.judge_by_server(validator, token, &whom, now, earlier);
         }
         let validated = match validator.validate_knowing(token, now, &earlier) {
@@ -143,10 +143,6 @@ impl Remote {
             Known::Inactive => Err(Refusal::TokenInactive.into()),
             Known::Asked(inquiry) => Ok(Judgement::Needs(inquiry)),
         }
-    }
-
-    fn has_key_set(&self, issuer: &str) -> bool {
-        self.key_sets.iter().any(|set| set.issuer() == issuer)
     }
 
     /// A token whose key is not known: its server may have new ones.

@@ -150,3 +150,6 @@ impl Remote {
         self.revocation_lists.iter().any(|list| list.has_revoked(&token.issuer, &token.hashes))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,9 +186,9 @@ impl Introspection {
         !self.servers.is_empty()
     }
 
-    /// The server of this issuer, if it can be asked.
-    pub(super) fn asks(&self, issuer: &str) -> Option<Whom> {
-        self.server(issuer).map(|server| Whom::Only(Arc::clone(&server.issuer)))
+    /// The server of this issuer, if it alone can tell about tokens that it has signed.
+    pub(super) fn judges(&self, issuer: &str) -> Option<Whom> {
+        self.server(issuer).filter(|server| server.has_no_keys).map(|server| Whom::Only(Arc::clone(&server.issuer)))
     }
 
     /// The server of this issuer, if it is to be asked about tokens that it has signed.

@@ -24,6 +24,8 @@ pub struct IntrospectionSource {
     pub cache: Duration,
     /// Whether it is asked about tokens that it has signed, too.
     pub introspect_jwt: bool,
+    /// Whether it alone can tell about those: no keys of it are configured.
+    pub has_no_keys: bool,
 }
 
 /// A server of the configuration, in the plugin's thread.
@@ -31,6 +33,7 @@ pub(super) struct Server {
     pub(super) issuer: Arc<str>,
     pub(super) cache: Duration,
     pub(super) introspect_jwt: bool,
+    pub(super) has_no_keys: bool,
     pub(super) line: Arc<Line>,
     is_failing: bool,
     is_told: bool,
@@ -43,6 +46,7 @@ impl Server {
             issuer: source.issuer.as_str().into(),
             cache: source.cache,
             introspect_jwt: source.introspect_jwt,
+            has_no_keys: source.has_no_keys,
             line,
             is_failing: false,
             is_told: false,
@@ -110,6 +114,7 @@ mod tests {
             endpoint: Arc::clone(&endpoint),
             cache: Duration::from_secs(60),
             introspect_jwt: false,
+            has_no_keys: false,
         };
         let mut server = Server::new(&source, Arc::new(Line::new(endpoint, 4)));
         let (now, error) = (Instant::now(), RequestError::Status(500));

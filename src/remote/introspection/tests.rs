@@ -19,7 +19,13 @@ struct Setup {
 
 fn source(issuer: &str) -> IntrospectionSource {
     let endpoint = Endpoint::new(&format!("https://{issuer}.example/introspect"), None, TIMEOUT).unwrap();
-    IntrospectionSource { issuer: issuer.into(), endpoint: Arc::new(endpoint), cache: CACHE, introspect_jwt: false }
+    IntrospectionSource {
+        issuer: issuer.into(),
+        endpoint: Arc::new(endpoint),
+        cache: CACHE,
+        introspect_jwt: false,
+        has_no_keys: false,
+    }
 }
 
 impl Setup {
