@@ -3,7 +3,7 @@
 
 mod server;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -477,10 +477,10 @@ fn a_proxy_is_asked() {
     let asked = thread::spawn(move || {
         let (mut socket, _) = proxy.accept().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut bytes = [0; 1024];
-        let length = socket.read(&mut bytes).unwrap();
+        let mut line = String::new();
+        BufReader::new(socket.try_clone().unwrap()).read_line(&mut line).unwrap();
         socket.write_all(b"HTTP/1.1 502 x\r\nContent-Length: 0\r\n\r\n").unwrap();
-        String::from_utf8_lossy(&bytes[..length]).into_owned()
+        line
     });
     let outcome = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "remote::tests::a_proxy_is_asked"])
