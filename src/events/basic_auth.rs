@@ -1,6 +1,9 @@
 //! `BASIC_AUTH`: clients that come without Authentication Method: MQTT 3.1.1 (RFC 9431 §6), the draft's form, the anonymous,
 //! and those that have nothing to do with ACE.
 
+use std::borrow::Cow;
+
+use ace_profile::Refusal;
 use ace_profile::connect::{Credentials, Draft00, PasswordBytes};
 use ace_profile::proof::{ConfirmationKey, Freshness, verify_draft00};
 use ace_profile::token::{Confirmation, ValidatedToken};
@@ -119,11 +122,12 @@ impl Plugin {
                 let proof = password.proof(key.proof_bytes()).map_err(Reason::from).about(token.fingerprint)?;
                 self.prove_by_exporter(key, connection.as_ref(), &proof).about(token.fingerprint)?;
             }
-            Confirmation::Certificate(thumbprint) if password.is_empty() => {
-                self.prove_by_certificate(client, thumbprint).about(token.fingerprint)?;
-                return self.admit(client, token, Entrance::by_certificate(token, connection));
+            Confirmation::Certificate(_) | Confirmation::Thumbprint(_) if password.is_empty() => {
+                self.prove_by_tls(client, token).about(token.fingerprint)?;
+                return self.admit(client, token, Entrance::by_tls(token, connection));
             }
             Confirmation::Bearer if password.is_empty() => {}
+            Confirmation::Thumbprint(_) => return Err(Refusal::ShownKeyMissing).about(token.fingerprint),
             Confirmation::Certificate(_) | Confirmation::Bearer => {
                 return Err(Reason::ProofWithoutKey).about(token.fingerprint);
             }
@@ -149,14 +153,22 @@ impl Plugin {
         brought: &Draft00,
         connection: Option<Connection>,
     ) -> Result<Verdict, Refused> {
-        let key = token.key().ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
+        let token = match &brought.shown_key {
+            Some(_) if matches!(token.confirmation, Confirmation::Certificate(_) | Confirmation::Bearer) => {
+                return Err(Reason::ProofWithoutKey).about(token.fingerprint);
+            }
+            Some(shown) => token.with_shown_key(shown).about(token.fingerprint)?,
+            None => Cow::Borrowed(token),
+        };
+        let key = token.key_for_proof().about(token.fingerprint)?;
+        let key = key.ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
         match &brought.freshness {
             None => self.prove_by_exporter(key, connection.as_ref(), &brought.proof),
             Some(freshness) => self.prove_by_time(client, key, &token.audience, freshness, &brought.proof),
         }
         .about(token.fingerprint)?;
         let how = if brought.freshness.is_some() { "draft-00 timed proof" } else { "draft-00 exporter proof" };
-        self.admit(client, token, Entrance::new(how, connection))
+        self.admit(client, &token, Entrance::new(how, connection))
     }
 
     /// Checks the draft's proof over client id, audience, time and nonce, and that it has not been used (rfc9431.md V4).

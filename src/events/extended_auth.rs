@@ -110,7 +110,8 @@ impl Plugin {
             AuthenticationData::WithProof { .. } if reauthentication => Err(Reason::ProofInReauthentication.into()),
             AuthenticationData::WithProof { token, proof } => {
                 let token = self.judge_now(token)?;
-                let key = token.key().ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
+                let key = token.key_for_proof().about(token.fingerprint)?;
+                let key = key.ok_or(Reason::ProofWithoutKey).about(token.fingerprint)?;
                 self.prove_by_exporter(key, connection.as_ref(), proof).about(token.fingerprint)?;
                 self.complete(client, &token, false, Entrance::new("exporter proof", connection))
             }
@@ -154,9 +155,9 @@ impl Plugin {
                 let about = token.fingerprint;
                 self.challenge(event, Challenged::Good(token), connection, reauthentication).about(about)
             }
-            Confirmation::Certificate(thumbprint) => {
-                self.prove_by_certificate(client, thumbprint).about(token.fingerprint)?;
-                self.complete(client, &token, reauthentication, Entrance::by_certificate(&token, connection))
+            Confirmation::Certificate(_) | Confirmation::Thumbprint(_) => {
+                self.prove_by_tls(client, &token).about(token.fingerprint)?;
+                self.complete(client, &token, reauthentication, Entrance::by_tls(&token, connection))
             }
             Confirmation::Bearer => {
                 self.complete(client, &token, reauthentication, Entrance::new("bearer token", connection))
@@ -228,11 +229,20 @@ impl Plugin {
             return Err(Reason::OtherConnection).about(token.fingerprint);
         }
         let answer = ChallengeAnswer::parse(event.data).map_err(Reason::from).about(token.fingerprint)?;
-        if let Confirmation::Key(key) = &token.confirmation {
-            let message = challenge_message(&nonce, &answer.client_nonce);
-            key.verify(&message, answer.proof).map_err(Reason::from).about(token.fingerprint)?;
+        let client = &event.client;
+        match &token.confirmation {
+            Confirmation::Key(key) => {
+                let message = challenge_message(&nonce, &answer.client_nonce);
+                key.verify(&message, answer.proof).map_err(Reason::from).about(token.fingerprint)?;
+            }
+            // When the challenge went out, it was not known yet what the token is bound to.
+            Confirmation::Certificate(_) | Confirmation::Thumbprint(_) => {
+                self.prove_by_tls(client, &token).about(token.fingerprint)?;
+                return self.complete(client, &token, reauthentication, Entrance::by_tls(&token, connection));
+            }
+            Confirmation::Bearer => {}
         }
-        self.complete(&event.client, &token, reauthentication, Entrance::new("challenge", connection))
+        self.complete(client, &token, reauthentication, Entrance::new("challenge", connection))
     }
 
     fn complete(

@@ -9,8 +9,8 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use ace_profile::jose::Jwk;
-use ace_profile::token::{CertificateThumbprint, ValidatedToken};
-use ace_profile::{Quoted, Timestamp};
+use ace_profile::token::{CertificateThumbprint, Confirmation, ValidatedToken};
+use ace_profile::{Quoted, Refusal, Timestamp};
 
 use super::admission::{About, Entrance, Refused};
 use super::delayed::Form;
@@ -46,10 +46,14 @@ impl Proved {
 }
 
 impl Entrance {
-    /// By a token of its own, which is bound to the certificate that the client has shown.
-    pub(super) fn by_certificate(token: &ValidatedToken, connection: Option<Connection>) -> Self {
+    /// By a token of its own, which is bound to the certificate, or to the key, that the client has shown in its handshake.
+    pub(super) fn by_tls(token: &ValidatedToken, connection: Option<Connection>) -> Self {
         let rests_on = token.binding().map(Into::into).into_iter().collect();
-        Self { rests_on, ..Self::new("token for its certificate", connection) }
+        let how = match token.confirmation {
+            Confirmation::Thumbprint(_) => "token for the key of its TLS handshake",
+            _ => "token for its certificate",
+        };
+        Self { rests_on, ..Self::new(how, connection) }
     }
 }
 
@@ -78,15 +82,24 @@ impl Plugin {
         connection.is_some_and(|connection| connection.raw_public_key().is_some())
     }
 
-    /// Whether the client has shown the certificate that its token is bound to (RFC 8705 §3).
-    pub(super) fn prove_by_certificate(
-        &self,
-        client: &Client<'_>,
-        expected: &CertificateThumbprint,
-    ) -> Result<(), Reason> {
-        let shown = PeerCertificate::of_client(client).and_then(|certificate| certificate.der());
-        let matches = shown.is_some_and(|der| CertificateThumbprint::of(&der) == *expected);
-        matches.then_some(()).ok_or(Reason::CertificateMismatch)
+    /// Whether the client has shown the certificate that its token is bound to (RFC 8705 §3), or has proved the key of the thumbprint
+    /// that stands in its token (RFC 9449 §6.1).
+    pub(super) fn prove_by_tls(&self, client: &Client<'_>, token: &ValidatedToken) -> Result<(), Reason> {
+        let (is_shown, otherwise) = match &token.confirmation {
+            Confirmation::Certificate(expected) => {
+                let shown = PeerCertificate::of_client(client).and_then(|certificate| certificate.der());
+                let is_shown = shown.is_some_and(|der| CertificateThumbprint::of(&der) == *expected);
+                (is_shown, Reason::CertificateMismatch)
+            }
+            Confirmation::Thumbprint(expected) => {
+                let proved = proved_of(client).filter(|proved| proved.psk.is_none());
+                let is_shown =
+                    proved.is_some_and(|proved| proved.names.iter().any(|name| **name == *expected.as_str()));
+                (is_shown, Refusal::ShownKeyMissing.into())
+            }
+            Confirmation::Key(_) | Confirmation::Bearer => (false, Reason::CertificateMismatch),
+        };
+        is_shown.then_some(()).ok_or(otherwise)
     }
 
     /// Makes a session of a client that the broker has let in by TLS alone. `false` if TLS has proved nothing about it.

@@ -78,6 +78,7 @@ fn user_name(token: &ValidatedToken) -> String {
     match (&token.subject, &token.confirmation) {
         (Some(subject), _) => subject.clone(),
         (None, Confirmation::Key(key)) => format!("ace-key-{}", key.thumbprint()),
+        (None, Confirmation::Thumbprint(thumbprint)) => format!("ace-key-{thumbprint}"),
         (None, Confirmation::Certificate(thumbprint)) => format!("ace-certificate-{thumbprint}"),
         (None, Confirmation::Bearer) => format!("ace-token-{}", token.fingerprint),
     }

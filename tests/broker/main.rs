@@ -45,6 +45,7 @@ mod restarts;
 mod revocation;
 mod scope_formats;
 mod scopes;
+mod shown_keys;
 mod support;
 mod tokens;
 mod waiting;
@@ -75,6 +76,7 @@ static CASES: &[&[Case]] = &[
     tokens::CASES,
     scopes::CASES,
     scope_formats::CASES,
+    shown_keys::CASES,
     acl::CASES,
     expiry::CASES,
     reauthentication::CASES,

@@ -64,15 +64,20 @@ fn setup() -> Setup {
 }
 
 /// A client's certificate and its key.
-struct Holder {
+pub struct Holder {
     key: Key,
     certificate: CertificateDer<'static>,
 }
 
 impl Holder {
-    fn new(key: Key) -> Self {
+    pub fn new(key: Key) -> Self {
         let certificate = pki().client_certificate(&key, "common-name");
         Self { key, certificate }
+    }
+
+    /// The certificate's key.
+    pub fn key(&self) -> Key {
+        self.key.clone()
     }
 
     fn config(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
@@ -83,7 +88,8 @@ impl Holder {
         Client::tls(broker.port(listener), self.config(&TLS13))
     }
 
-    fn attempt(&self, broker: &Broker, listener: usize, connect: &Connect) -> Attempt {
+    /// Tries to come in with the certificate.
+    pub fn attempt(&self, broker: &Broker, listener: usize, connect: &Connect) -> Attempt {
         Attempt::make(self.open(broker, listener), connect)
     }
 

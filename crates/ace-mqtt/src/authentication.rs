@@ -9,7 +9,7 @@ use ace_profile::{
         parse_challenge,
     },
     limits::NONCE_BYTES,
-    proof::{self, EXPORTER_BYTES, Freshness, ProofKey},
+    proof::{self, EXPORTER_BYTES, Freshness, ProofKey, ShownKey},
 };
 use zeroize::Zeroizing;
 
@@ -103,7 +103,7 @@ pub(crate) fn present(
         }
         Authentication::Draft00 => {
             let proof = prove(credentials, &exporter()?)?;
-            draft00(&mut presented, token, proof, None);
+            draft00(&mut presented, token, proof, None, shown_key(options, credentials)?);
         }
         Authentication::Draft00Time => {
             if client_id.is_empty() || client_id.contains(char::is_control) {
@@ -115,7 +115,7 @@ pub(crate) fn present(
             let freshness = Freshness { ts: unix_seconds()?, nonce: base64url::encode(&random::<16>()?) };
             let message = proof::draft00_message(client_id, audience, freshness.ts, &freshness.nonce);
             let proof = prove(credentials, &message)?;
-            draft00(&mut presented, token, proof, Some(freshness));
+            draft00(&mut presented, token, proof, Some(freshness), shown_key(options, credentials)?);
         }
     }
     Ok(presented)
@@ -156,10 +156,22 @@ fn user_name(token: &str) -> String {
     if matches!(token.split('.').count(), 3 | 5) { encode_username(token) } else { encode_username_twice(token) }
 }
 
-fn draft00(presented: &mut Presented, token: &str, mut proof: Zeroizing<Vec<u8>>, freshness: Option<Freshness>) {
-    let password = Draft00 { token: token.to_owned(), proof: std::mem::take(&mut *proof), freshness };
+fn draft00(
+    presented: &mut Presented,
+    token: &str,
+    mut proof: Zeroizing<Vec<u8>>,
+    freshness: Option<Freshness>,
+    shown_key: Option<ShownKey>,
+) {
+    let password = Draft00 { token: token.to_owned(), proof: std::mem::take(&mut *proof), freshness, shown_key };
     presented.user_name = Some(Zeroizing::new(USERNAME_PREFIX.to_owned()));
     presented.password = Some(Zeroizing::new(password.encode().into_bytes()));
+}
+
+/// The public key to show beside the token, if it is to be shown.
+fn shown_key(options: &ConnectOptions, credentials: &Credentials) -> Result<Option<ShownKey>> {
+    let key = credentials.key().filter(|_| options.show_key);
+    key.map(ShownKey::of).transpose().map_err(|error| Error::Proof(format!("the key cannot be shown: {error}")))
 }
 
 fn audience<'a>(options: &'a ConnectOptions, credentials: &'a Credentials) -> Result<&'a str> {

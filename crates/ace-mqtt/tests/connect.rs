@@ -5,7 +5,10 @@ mod peer;
 
 use std::time::{Duration, Instant};
 
-use ace_mqtt::{Authentication, Client, Credentials, Error, Message, Qos, TlsVersion, Version, ace_profile::base64url};
+use ace_mqtt::{
+    Authentication, Client, ConnectOptions, Credentials, Error, Message, Qos, TlsVersion, Version,
+    ace_profile::base64url,
+};
 use peer::{PATIENCE, Peer, TOKEN, auth, credentials, key};
 use rustls::ProtocolVersion;
 
@@ -191,6 +194,31 @@ fn v4_the_dated_form_signs_its_five_lines() {
     options.authentication = Authentication::Draft00Time;
     Client::connect(&options, Some(&credentials(key))).unwrap().disconnect().unwrap();
     peer.finish();
+}
+
+#[test]
+fn v4_the_public_key_is_shown_if_that_is_asked_for() {
+    for authentication in [Authentication::Draft00, Authentication::Draft00Time] {
+        let (key, _) = key();
+        let public = key.public_value().unwrap();
+        let peer = Peer::once(move |session| {
+            let connect = session.welcome();
+            let json: serde_json::Value = serde_json::from_slice(&connect.password.unwrap()).unwrap();
+            assert_eq!(json["jwk"]["x"], public["x"]);
+            assert!(json["jwk"].get("d").is_none());
+            session.expect(0xe0);
+        });
+        let mut options = peer.options();
+        options.version = Version::V311;
+        options.authentication = authentication;
+        options.show_key = true;
+        Client::connect(&options, Some(&credentials(key))).unwrap().disconnect().unwrap();
+        peer.finish();
+    }
+    let (key, _) = key();
+    let mut options = ConnectOptions::new("localhost");
+    options.show_key = true;
+    assert!(matches!(Client::connect(&options, Some(&credentials(key))), Err(Error::Invalid(_))));
 }
 
 #[test]

@@ -453,6 +453,26 @@ refusals! {
     Proof "proof-missing" "the token is bound to a key, and no proof of possession came with it" =>
     ProofMissing;
 
+    /// The token names its key by a thumbprint (`jkt`), and the client has not shown the key.
+    Proof "shown-key-missing" "the token names its key by a thumbprint (jkt), and the client has not shown the key" =>
+    ShownKeyMissing;
+
+    /// The key that the client has shown is not a JWK.
+    Malformed "shown-key-malformed" "the key that the client has shown (jwk) is malformed" =>
+    ShownKeyMalformed;
+
+    /// The key that the client has shown is private or symmetric: it is no secret any more.
+    Malformed "shown-key-not-public" "the key that the client has shown (jwk) is not a public one" =>
+    ShownKeyNotPublic;
+
+    /// No proof can be made with the key that the client has shown.
+    Proof "shown-key-unusable" "the key that the client has shown (jwk) cannot be used for a proof of possession" =>
+    ShownKeyUnusable;
+
+    /// The key that the client has shown is not the one that the token is bound to.
+    Proof "shown-key-mismatch" "the key that the client has shown (jwk) is not the one that the token is bound to" =>
+    ShownKeyMismatch;
+
     /// The proof has another length than the key's algorithm gives: DER, hexadecimal, cut off.
     Proof "proof-length" "the proof of possession does not have the {expected} bytes that the token's key gives" =>
     ProofLength {

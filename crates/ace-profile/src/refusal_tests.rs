@@ -10,7 +10,7 @@ use crate::Timestamp;
 use crate::base64url;
 use crate::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIdentity};
 use crate::jose::{Algorithm, Jwk, jws};
-use crate::proof::{ConfirmationKey, Freshness, ProofKey, ReplayCache, draft00_message, verify_draft00};
+use crate::proof::{ConfirmationKey, Freshness, ProofKey, ReplayCache, ShownKey, draft00_message, verify_draft00};
 use crate::scope::ScopeFormat;
 use crate::token::IntrospectionAnswer;
 use crate::token::fixture::{Fixture, ISSUER, NOW};
@@ -40,6 +40,9 @@ fn encodings() -> Vec<Case> {
         ("draft00-not-json", draft(b"{")),
         ("draft00-member-missing", dated(json!({"access_token": "t"}))),
         ("draft00-member-malformed", dated(json!({"access_token": "t", "mac": 1}))),
+        ("shown-key-malformed", dated(json!({"access_token": "t", "mac": "AQ", "jwk": 1}))),
+        ("shown-key-not-public", dated(json!({"access_token": "t", "mac": "AQ", "jwk": {"kty": "oct"}}))),
+        ("shown-key-unusable", dated(json!({"access_token": "t", "mac": "AQ", "jwk": {"kty": "AKP"}}))),
         ("psk-identity-malformed", refused(PskIdentity::parse(b"{}"))),
         ("draft00-member-unknown", dated(json!({"access_token": "t", "mac": "AQ", "x": 1}))),
     ]
@@ -183,6 +186,8 @@ fn confirmations() -> Vec<Case> {
 fn proofs() -> Vec<Case> {
     let private = Jwk::ed25519_from_seed(&[3; 32]).unwrap();
     let key = ConfirmationKey::from_jwk(&private.to_public().unwrap()).unwrap();
+    let fixture = Fixture::new();
+    let thumbprint = fixture.judge(&fixture.with("cnf", json!({"jkt": base64url::encode(&[7; 32])}))).unwrap();
     let audience = ["broker.example".to_owned()];
     let checked = |client_id: &str, ts: u64| {
         let freshness = Freshness { ts, nonce: "AAECAwQFBgcICQoLDA0ODw".to_owned() };
@@ -197,6 +202,8 @@ fn proofs() -> Vec<Case> {
     let (replayed, full) = (refused(insert("c", NOW)), refused(insert("d", NOW)));
     let (early, outside) = (refused(insert("c", NOW - 31)), refused(insert("c", NOW + 61)));
     vec![
+        ("shown-key-missing", refused(thumbprint.key_for_proof())),
+        ("shown-key-mismatch", refused(thumbprint.with_shown_key(&ShownKey::of(&private).unwrap()))),
         ("proof-missing", refused(key.verify(b"m", b""))),
         ("proof-length", refused(key.verify(b"m", &[1; 63]))),
         ("proof-wrong", refused(key.verify(b"m", &[0; 64]))),

@@ -70,6 +70,10 @@ struct ProofArguments {
     #[arg(long, value_enum, value_name = "HOW")]
     auth: Option<AuthArgument>,
 
+    /// Show the public key beside the token, for a token that names it by a thumbprint (jkt); with draft00 and draft00-time
+    #[arg(long)]
+    show_key: bool,
+
     /// MQTT 5: get a fresh token from --as whenever four fifths of the old one's life have passed, and stay connected
     #[arg(long, requires = "url")]
     renew: bool,
@@ -156,6 +160,7 @@ impl BrokerArguments {
             return Err(Failure::Usage("--auth stored needs --id: the broker finds the token by it".to_owned()));
         }
         options.audience.clone_from(&self.server.audience);
+        options.show_key = self.proof.show_key;
         options.will = match &self.will.will_topic {
             Some(topic) => Some(
                 Message::new(topic.clone(), self.will.will_payload.clone().unwrap_or_default())

@@ -35,6 +35,9 @@ pub struct ConnectOptions {
     pub tls: TlsOptions,
     /// The broker's name in the token's audience, for [`Authentication::Draft00Time`]; by default the first that the credentials name.
     pub audience: Option<String>,
+    /// Whether to show the public key beside the token, for a token that names it by a thumbprint only (`cnf` with `jkt`, RFC 9449 §6.1);
+    /// only with [`Authentication::Draft00`] and [`Authentication::Draft00Time`].
+    pub show_key: bool,
     /// How long TCP, TLS and CONNACK may take altogether.
     pub connect_timeout: Duration,
     /// How long the broker may take to answer a publish, subscribe or ping.
@@ -58,6 +61,7 @@ impl ConnectOptions {
             will: None,
             tls: TlsOptions::default(),
             audience: None,
+            show_key: false,
             connect_timeout: Duration::from_secs(20),
             response_timeout: Duration::from_secs(20),
             maximum_packet_size: 16 * 1024 * 1024,
@@ -76,6 +80,11 @@ pub(super) fn check(options: &ConnectOptions) -> Result<()> {
         return Err(Error::Invalid(
             "the broker finds the token that it holds by the client id: give the one of the earlier connection"
                 .to_owned(),
+        ));
+    }
+    if options.show_key && !matches!(options.authentication, Authentication::Draft00 | Authentication::Draft00Time) {
+        return Err(Error::Invalid(
+            "only the form of the draft has a place for the key that is to be shown".to_owned(),
         ));
     }
     if let Some(will) = &options.will {

@@ -4,6 +4,8 @@
 //! {"access_token": "<token>", "mac": "<base64url>"}
 //! {"access_token": "<token>", "mac": "<base64url>", "ts": 1700000000, "nonce": "<base64url>"}
 //! ```
+//! A client whose token names its key by a thumbprint (`jkt`) shows the key beside it: `"jwk": {…}`, the public half.
+//!
 //! Without `ts` and `nonce` the proof is over the TLS exporter's bytes, with them over
 //! [`draft00_message`](crate::proof::draft00_message).
 
@@ -16,7 +18,7 @@ use crate::base64url;
 use crate::cose::looks_like_cwt;
 use crate::json;
 use crate::limits;
-use crate::proof::Freshness;
+use crate::proof::{Freshness, ShownKey};
 use crate::{Fingerprint, Quoted, Refusal};
 
 /// What the password of the draft's form says.
@@ -28,6 +30,8 @@ pub struct Draft00 {
     pub proof: Vec<u8>,
     /// `ts` and `nonce`, if the proof is a dated one.
     pub freshness: Option<Freshness>,
+    /// The key that the client shows (`jwk`).
+    pub shown_key: Option<ShownKey>,
 }
 
 impl Draft00 {
@@ -35,13 +39,13 @@ impl Draft00 {
     /// condition that the client wants kept.
     ///
     /// # Errors
-    /// A [`Refusal`] of the `Draft00…` family, or [`Refusal::TokenTooLarge`].
+    /// A [`Refusal`] of the `Draft00…` or the `ShownKey…` family, or [`Refusal::TokenTooLarge`].
     pub fn parse(password: &[u8]) -> Result<Self, Refusal> {
         if password.len() > limits::DRAFT00_PASSWORD_BYTES {
             return Err(Refusal::Draft00TooLarge { bytes: password.len() });
         }
         let object = json::parse_object(password).map_err(|fault| Refusal::Draft00NotJson { fault })?;
-        let known = ["access_token", "mac", "ts", "nonce"];
+        let known = ["access_token", "mac", "ts", "nonce", "jwk"];
         if let Some(member) = object.keys().find(|member| !known.contains(&member.as_str())) {
             return Err(Refusal::Draft00MemberUnknown { member: Quoted::new(member) });
         }
@@ -58,7 +62,8 @@ impl Draft00 {
         } else {
             None
         };
-        Ok(Self { token: token.to_owned(), proof, freshness })
+        let shown_key = object.get("jwk").map(ShownKey::from_jwk).transpose()?;
+        Ok(Self { token: token.to_owned(), proof, freshness, shown_key })
     }
 
     /// The token itself: what was written, or the CWT that it encodes.
@@ -77,6 +82,9 @@ impl Draft00 {
         if let Some(freshness) = &self.freshness {
             object.insert("ts".into(), freshness.ts.into());
             object.insert("nonce".into(), freshness.nonce.as_str().into());
+        }
+        if let Some(key) = &self.shown_key {
+            object.insert("jwk".into(), key.as_jwk().clone());
         }
         Value::Object(object).to_string()
     }
@@ -169,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn a_shown_key_is_a_public_jwk() {
+        let key = crate::jose::Jwk::ed25519_from_seed(&[7; 32]).unwrap();
+        let with = |jwk: serde_json::Value| parse(json!({"access_token": "t", "mac": "AQID", "jwk": jwk}));
+        let shown = with(key.public_value().unwrap()).unwrap().shown_key;
+        assert_eq!(shown.map(|shown| shown.thumbprint()), Some(key.thumbprint()));
+        assert_eq!(with(json!("key")), Err(Refusal::ShownKeyMalformed));
+        assert_eq!(with(key.secret_value()), Err(Refusal::ShownKeyNotPublic));
+    }
+
+    #[test]
     fn hostile_json_is_refused() {
         let fault = |text: &[u8]| match Draft00::parse(text) {
             Err(Refusal::Draft00NotJson { fault }) => fault,
@@ -196,10 +214,13 @@ mod tests {
         fn parse_undoes_encode(
             token in "\\PC{0,50}",
             proof in proptest::collection::vec(any::<u8>(), 1..=64),
+            shows_key: bool,
             dated in proptest::option::of((0..=limits::NUMERIC_DATE_MAX, proptest::collection::vec(any::<u8>(), 16..=64))),
         ) {
             let freshness = dated.map(|(ts, nonce)| Freshness { ts, nonce: base64url::encode(&nonce) });
-            let sent = Draft00 { token, proof, freshness };
+            let key = crate::jose::Jwk::ed25519_from_seed(&[7; 32]).unwrap();
+            let shown_key = shows_key.then(|| ShownKey::of(&key).unwrap());
+            let sent = Draft00 { token, proof, freshness, shown_key };
             prop_assert_eq!(Draft00::parse(sent.encode().as_bytes()), Ok(sent));
         }
 

@@ -189,6 +189,12 @@ impl Jwk {
         Self { kid: self.kid.clone(), ..Self::bare(self.material.clone()) }
     }
 
+    /// The same key without a `kid`.
+    pub(crate) fn without_kid(mut self) -> Self {
+        self.kid = None;
+        self
+    }
+
     /// The same key with this `kid` (RFC 7517 §4.5).
     #[must_use]
     pub fn with_kid(mut self, kid: impl Into<String>) -> Self {

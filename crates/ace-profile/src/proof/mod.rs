@@ -9,12 +9,14 @@ mod draft00;
 mod message;
 mod proof_key;
 mod replay;
+mod shown_key;
 
 pub use confirmation_key::ConfirmationKey;
 pub use draft00::{Freshness, SignedFields, draft00_message, verify_draft00};
 pub use message::{EXPORTER_BYTES, EXPORTER_LABEL, challenge_message};
 pub use proof_key::ProofKey;
 pub use replay::ReplayCache;
+pub use shown_key::{KeyThumbprint, ShownKey};
 
 use crate::jose::{Algorithm, Jwk, KeyError, KeyType};
 

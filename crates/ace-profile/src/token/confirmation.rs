@@ -4,11 +4,12 @@ use serde_json::{Map, Value};
 
 use super::{CertificateThumbprint, Confirmation};
 use crate::jose::{Jwk, JwkSet, KeyError, jwe};
-use crate::proof::ConfirmationKey;
+use crate::proof::{ConfirmationKey, KeyThumbprint};
 use crate::{Quoted, Refusal};
 
-/// The methods that are known here: the key itself, the name of a key, an encrypted key, a certificate.
-const METHODS: [&str; 4] = ["jwk", "kid", "jwe", "x5t#S256"];
+/// The methods that are known here: the key itself, the name of a key, an encrypted key, the thumbprint of a key (RFC 9449 §6.1), a
+/// certificate.
+const METHODS: [&str; 5] = ["jwk", "kid", "jwe", "jkt", "x5t#S256"];
 
 /// What a `cnf` names, in whatever it is written.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) enum Confirmed {
     Key(Jwk),
     /// The name of a key.
     KeyId(String),
+    /// The thumbprint of a key.
+    Thumbprint(KeyThumbprint),
     /// A certificate.
     Certificate(CertificateThumbprint),
 }
@@ -37,6 +40,7 @@ impl Confirmed {
                 }
                 known => known?,
             },
+            Self::Thumbprint(thumbprint) => return Ok(Confirmation::Thumbprint(thumbprint)),
             Self::Certificate(thumbprint) => return Ok(Confirmation::Certificate(thumbprint)),
         };
         ConfirmationKey::from_jwk(&key).map(Confirmation::Key).map_err(|_| Refusal::ConfirmationKeyUnusable)
@@ -74,6 +78,10 @@ pub(super) fn read(cnf: &Value, in_clear: KeysInClear, server_keys: &JwkSet) -> 
         }
         ("jwe", value) => {
             encrypted(value.as_str().ok_or(Refusal::ConfirmationMalformed)?, server_keys).map(Confirmed::Key)
+        }
+        ("jkt", value) => {
+            let thumbprint = value.as_str().and_then(KeyThumbprint::from_base64url);
+            thumbprint.map(Confirmed::Thumbprint).ok_or(Refusal::ConfirmationMalformed)
         }
         (_, value) => {
             let thumbprint = value.as_str().and_then(CertificateThumbprint::from_base64url);

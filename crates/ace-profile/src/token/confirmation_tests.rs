@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::jose::Algorithm;
-use crate::proof::ProofKey;
+use crate::proof::{ProofKey, ShownKey};
 use crate::random::SystemRandom;
 use crate::token::fixture::Fixture;
 
@@ -84,18 +84,24 @@ fn a_confirmation_names_exactly_one_key() {
         json!({"jwk": {}}),
         json!({"kid": 1}),
         json!({"jwe": {}}),
+        json!({"jkt": 7}),
+        json!({"jkt": "AAAA"}),
+        json!({"jkt": crate::base64url::encode(&[7; 33])}),
         json!({"x5t#S256": 7}),
         json!({"x5t#S256": "AAAA"}),
         json!({"x5t#S256": crate::base64url::encode(&[7; 33])}),
     ] {
         assert_eq!(judge(&fixture, cnf.clone()).err(), Some(Refusal::ConfirmationMalformed), "{cnf}");
     }
-    for cnf in
-        [json!({"jwk": public, "kid": "a"}), json!({"kid": "a", "jwe": "b"}), json!({"jwk": public, "x5t#S256": "b"})]
-    {
+    for cnf in [
+        json!({"jwk": public, "kid": "a"}),
+        json!({"kid": "a", "jwe": "b"}),
+        json!({"jwk": public, "x5t#S256": "b"}),
+        json!({"jwk": public, "jkt": "b"}),
+    ] {
         assert_eq!(judge(&fixture, cnf).err(), Some(Refusal::ConfirmationAmbiguous));
     }
-    for method in ["jku", "x5t", "jkt"] {
+    for method in ["jku", "x5t", "x5t#S1"] {
         let refusal = Refusal::ConfirmationUnsupported { method: method.into() };
         assert_eq!(judge(&fixture, json!({method: "x"})).err(), Some(refusal));
     }
@@ -167,4 +173,45 @@ fn a_token_may_be_bound_to_a_certificate() {
     assert!(matches!(valid.confirmation, Confirmation::Certificate(read) if read == thumbprint));
     assert!(valid.key().is_none());
     assert_eq!(valid.binding(), Some(thumbprint.name()));
+}
+
+#[test]
+fn a_token_may_name_its_key_by_a_thumbprint() {
+    let fixture = Fixture::new();
+    let key = Jwk::generate_p256(&mut SystemRandom).unwrap();
+    let valid = fixture.judge(&fixture.with("cnf", json!({"jkt": key.thumbprint()}))).unwrap();
+    assert!(valid.key().is_none());
+    assert_eq!(valid.binding(), Some(key.thumbprint()));
+
+    let shown = ShownKey::from_jwk(&key.clone().with_kid("chosen").public_value().unwrap()).unwrap();
+    let bound = valid.with_shown_key(&shown).unwrap();
+    assert_eq!((bound.binding(), bound.key().unwrap().kid()), (Some(key.thumbprint()), None));
+    let proof = ProofKey::from_jwk(&key).unwrap().prove(b"m").unwrap();
+    assert_eq!(bound.key().unwrap().verify(b"m", &proof), Ok(()));
+    // Nothing but the key changes.
+    assert_eq!(
+        (bound.fingerprint, bound.identity(), &bound.scope),
+        (valid.fingerprint, valid.identity(), &valid.scope)
+    );
+
+    let other = ShownKey::of(&fixture.client).unwrap();
+    assert_eq!(valid.with_shown_key(&other).err(), Some(Refusal::ShownKeyMismatch));
+}
+
+#[test]
+fn a_key_that_is_shown_beside_a_token_that_has_one_must_be_the_same() {
+    let fixture = Fixture::new();
+    let valid = fixture.judge(&fixture.claims()).unwrap();
+    let same = ShownKey::of(&fixture.client).unwrap();
+    // What the token says about its key counts, not what the client says.
+    assert_eq!(valid.with_shown_key(&same).unwrap().key().unwrap().kid(), Some("device-7"));
+    let other = ShownKey::of(&Jwk::generate_ed25519(&mut SystemRandom).unwrap()).unwrap();
+    assert_eq!(valid.with_shown_key(&other).err(), Some(Refusal::ShownKeyMismatch));
+    let certificate = CertificateThumbprint::of(b"certificate");
+    let valid = fixture.judge(&fixture.with("cnf", json!({"x5t#S256": certificate.to_string()}))).unwrap();
+    assert_eq!(valid.with_shown_key(&same).err(), Some(Refusal::ShownKeyMismatch));
+    let mut fixture = fixture;
+    fixture.policy.allow_bearer = true;
+    let valid = fixture.judge(&fixture.without("cnf")).unwrap();
+    assert_eq!(valid.with_shown_key(&same).err(), Some(Refusal::ShownKeyMismatch));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::CertificateThumbprint;
-use crate::proof::ConfirmationKey;
+use crate::proof::{ConfirmationKey, KeyThumbprint, ShownKey};
 use crate::revocation::{TokenHash, TokenHashes};
 use crate::scope::Scope;
 use crate::{Fingerprint, Refusal, Timestamp};
@@ -77,6 +77,9 @@ impl std::fmt::Debug for AskedWith {
 pub enum Confirmation {
     /// By a proof with this key.
     Key(ConfirmationKey),
+    /// By showing the key of this thumbprint (RFC 9449 §6.1), and a proof with it: [`ValidatedToken::with_shown_key`]; or by having proved it
+    /// in its TLS handshake.
+    Thumbprint(KeyThumbprint),
     /// By having shown this certificate in its TLS handshake.
     Certificate(CertificateThumbprint),
     /// By having it: a bearer token, where the policy allows those.
@@ -126,17 +129,47 @@ impl ValidatedToken {
     pub fn binding(&self) -> Option<String> {
         match &self.confirmation {
             Confirmation::Key(key) => Some(key.thumbprint()),
+            Confirmation::Thumbprint(thumbprint) => Some(thumbprint.as_str().to_owned()),
             Confirmation::Certificate(thumbprint) => Some(thumbprint.name()),
             Confirmation::Bearer => None,
         }
     }
 
-    /// The key that has to be proved; `None` for a bearer token, and for one that is bound to a certificate.
+    /// The token with the key that the client has shown in place of the thumbprint by which it names that key. A token that has its key
+    /// already stays as it is, if it is the same one.
+    ///
+    /// # Errors
+    /// [`Refusal::ShownKeyMismatch`] if the token is not bound to that key.
+    pub fn with_shown_key(&self, shown: &ShownKey) -> Result<Cow<'_, Self>, Refusal> {
+        if self.binding().as_deref() != Some(shown.thumbprint().as_str()) {
+            return Err(Refusal::ShownKeyMismatch);
+        }
+        Ok(match &self.confirmation {
+            Confirmation::Thumbprint(_) => {
+                Cow::Owned(Self { confirmation: Confirmation::Key(shown.key().clone()), ..self.clone() })
+            }
+            _ => Cow::Borrowed(self),
+        })
+    }
+
+    /// The key that has to be proved; `None` for a bearer token, for one that is bound to a certificate, and for one that names its key by
+    /// a thumbprint.
     #[must_use]
     pub const fn key(&self) -> Option<&ConfirmationKey> {
         match &self.confirmation {
             Confirmation::Key(key) => Some(key),
-            Confirmation::Certificate(_) | Confirmation::Bearer => None,
+            Confirmation::Thumbprint(_) | Confirmation::Certificate(_) | Confirmation::Bearer => None,
+        }
+    }
+
+    /// The key that a proof is checked with; `None` for a bearer token, and for one that is bound to a certificate.
+    ///
+    /// # Errors
+    /// [`Refusal::ShownKeyMissing`] if the key would have to be shown first.
+    pub fn key_for_proof(&self) -> Result<Option<&ConfirmationKey>, Refusal> {
+        match &self.confirmation {
+            Confirmation::Thumbprint(_) => Err(Refusal::ShownKeyMissing),
+            _ => Ok(self.key()),
         }
     }
 
