@@ -6,8 +6,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use ace_profile::jose::Algorithm;
 use ace_profile::scope::{ScopeFormatName, TopicFilter};
+use ace_profile::token::AllowedAlgorithms;
 use serde::Deserialize;
 use serde::de::Error as _;
 use toml::Spanned;
@@ -40,7 +40,7 @@ pub(super) struct AuthorizationServer {
     #[serde(default)]
     pub(super) timeout: Option<Spanned<WrittenDuration>>,
     #[serde(default)]
-    pub(super) algorithms: Option<Spanned<Vec<Written<Algorithm>>>>,
+    pub(super) algorithms: Option<Spanned<Vec<Written<AllowedAlgorithms>>>>,
     #[serde(default)]
     pub(super) scope_format: Option<Spanned<Written<ScopeFormatName>>>,
     #[serde(default)]

@@ -135,7 +135,7 @@ impl Source<'_> {
                     if listed.is_empty() {
                         return Err(self.error(span, "algorithms is empty: no token could ever be accepted"));
                     }
-                    Ok(listed)
+                    Ok(listed.into_iter().collect())
                 });
                 Ok(AuthorizationServer {
                     issuer,

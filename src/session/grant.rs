@@ -40,7 +40,7 @@ impl Origin {
     /// That of a token.
     #[must_use]
     pub fn of(token: &ValidatedToken) -> Self {
-        Self { issuer: token.issuer.as_str().into(), hashes: token.hashes }
+        Self { issuer: token.issuer.as_str().into(), hashes: token.hashes.clone() }
     }
 
     /// Some origin, for tests and measurements of what is not about it.

@@ -53,8 +53,9 @@
 #![forbid(unsafe_code)]
 
 pub mod base64url;
+mod cbor;
 pub mod connect;
-mod cose;
+pub mod cose;
 pub mod fingerprint;
 pub mod jose;
 mod json;
@@ -68,6 +69,7 @@ pub mod scope;
 pub mod time;
 pub mod token;
 
+pub use cbor::CborFault;
 pub use fingerprint::Fingerprint;
 pub use json::JsonFault;
 pub use quoted::Quoted;

@@ -5,11 +5,23 @@
 /// (RFC 9431 §2.2.4.2); real tokens, certificates chains included, stay far below.
 pub const TOKEN_BYTES: usize = 32 * 1024;
 
+/// Longest text in which a token of [`TOKEN_BYTES`] can come: four characters of base64url for three bytes.
+pub const TOKEN_TEXT_BYTES: usize = TOKEN_BYTES.div_ceil(3) * 4;
+
 /// Longest answer about a token that is read (RFC 7662 §2.2), in bytes: what a token of [`TOKEN_BYTES`] says is shorter.
 pub const INTROSPECTION_BYTES: usize = 64 * 1024;
 
 /// Deepest nesting of arrays and objects in a JSON text. Tokens of common servers nest four deep.
 pub const JSON_DEPTH: usize = 32;
+
+/// Most hashes of one token: a CWT in all ways to write it.
+pub const TOKEN_HASHES: usize = 12;
+
+/// Deepest nesting of arrays, maps and tags in CBOR.
+pub const CBOR_DEPTH: usize = 16;
+
+/// Most labels of a map in CBOR: claims, headers and keys have a dozen.
+pub const CBOR_MAP_ENTRIES: usize = 64;
 
 /// Longest `kid` (RFC 7515 §4.1.4, RFC 7517 §4.5) that is accepted, in bytes.
 pub const KID_BYTES: usize = 256;

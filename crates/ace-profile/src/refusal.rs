@@ -4,6 +4,7 @@
 //! one reason code for all). Texts are sentences about a fact; foreign text in them is [`Quoted`], and none
 //! of them ever holds a token, a key, a MAC or a secret.
 
+use crate::CborFault;
 use crate::JsonFault;
 use crate::Quoted;
 use crate::limits;
@@ -179,9 +180,45 @@ refusals! {
     Token "header-compressed" "the token's header says that its content is compressed (zip)" =>
     HeaderCompressed;
 
-    /// The token wraps another token (`cty` JWT, RFC 7519 §5.2).
-    Token "token-nested" "the token wraps another token (cty)" =>
+    /// The token wraps another token (`cty` JWT, RFC 7519 §5.2), or an encrypted CWT another encrypted one.
+    Token "token-nested" "the token wraps another token, which is not supported" =>
     TokenNested;
+
+    /// The token begins like a CWT, and is not CBOR, or not in the one form in which it is read (RFC 8949 §4.2).
+    Malformed "cwt-not-cbor" "the token looks like a CWT and cannot be read: {fault}" =>
+    CwtNotCbor {
+        /// What is wrong with the CBOR.
+        fault: CborFault
+    };
+
+    /// The token is none of the structures that a CWT can be here: `COSE_Sign1`, `COSE_Mac0`, `COSE_Encrypt0` (RFC 9052 §2).
+    Malformed "cose-malformed" "the token is not a well-formed COSE_Sign1, COSE_Mac0 or COSE_Encrypt0" =>
+    CoseMalformed;
+
+    /// The content is to come from elsewhere (nil, RFC 9052 §2): a token has its claims in it.
+    Token "cose-payload-detached" "the token has no content (nil)" =>
+    CosePayloadDetached;
+
+    /// A header stands unprotected that anybody could have written (RFC 9052 §3): only `kid`, and the IV of a `COSE_Encrypt0`, may.
+    Token "cose-header-unprotected" "the token's header {label} is not protected" =>
+    CoseHeaderUnprotected {
+        /// Its name or number.
+        label: Quoted
+    };
+
+    /// A header stands in both buckets (RFC 9052 §3).
+    Token "cose-header-twice" "the token has the header {label} protected and unprotected" =>
+    CoseHeaderTwice {
+        /// Its name or number.
+        label: Quoted
+    };
+
+    /// The algorithm is not one of the structure's: a MAC in a `COSE_Sign1`, say (RFC 9052 §8).
+    Token "cose-algorithm-misplaced" "the token's algorithm {algorithm} does not belong into its COSE structure" =>
+    CoseAlgorithmMisplaced {
+        /// The header's `alg`.
+        algorithm: Quoted
+    };
 
     // ---- the token's signature -------------------------------------------------------------------------
 
@@ -244,6 +281,18 @@ refusals! {
     Token "signature-wrong" "the token's signature is wrong" =>
     SignatureWrong;
 
+    /// No configured server shares a key with this broker that fits the encrypted CWT.
+    Token "cwt-key-missing" "no key is shared with any issuer that fits the encrypted token" =>
+    CwtKeyMissing;
+
+    /// The encrypted CWT does not decrypt: another key, or altered.
+    Token "cwt-undecryptable" "the token cannot be decrypted" =>
+    CwtUndecryptable;
+
+    /// Another server has the symmetric key, too, or the key is another server's: whoever made the token could be either.
+    Token "cwt-issuer-unproved" "the key that the token is protected with does not prove which server has issued it" =>
+    CwtIssuerUnproved;
+
     // ---- the token's claims ----------------------------------------------------------------------------
 
     /// The claims are not a JSON object (RFC 7519 §7.2).
@@ -251,6 +300,13 @@ refusals! {
     ClaimsNotJson {
         /// What is wrong with the JSON.
         fault: JsonFault
+    };
+
+    /// The claims of a CWT are not a map in CBOR (RFC 8392 §7.2).
+    Malformed "claims-not-cbor" "the token's claims cannot be read: {fault}" =>
+    ClaimsNotCbor {
+        /// What is wrong with the CBOR.
+        fault: CborFault
     };
 
     /// A claim has a value of a type that RFC 7519 does not give it (`exp` as a string), or one beyond reason.

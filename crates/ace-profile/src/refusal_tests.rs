@@ -9,11 +9,13 @@ use super::*;
 use crate::Timestamp;
 use crate::base64url;
 use crate::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIdentity};
-use crate::jose::{Algorithm, Jwk, jws};
+use crate::cose;
+use crate::jose::{Algorithm, Jwk, JwkSet, jws};
 use crate::proof::{ConfirmationKey, Freshness, ProofKey, ReplayCache, ShownKey, draft00_message, verify_draft00};
+use crate::random::SystemRandom;
 use crate::scope::ScopeFormat;
-use crate::token::IntrospectionAnswer;
 use crate::token::fixture::{Fixture, ISSUER, NOW};
+use crate::token::{AuthorizationServer, IntrospectionAnswer, Policy, Validator};
 
 /// What was sent, and what it was refused for.
 type Case = (&'static str, Refusal);
@@ -66,6 +68,35 @@ fn forms_and_headers() -> Vec<Case> {
         ("key-unknown", header(json!({"alg": "EdDSA", "kid": "nobody"}))),
         ("key-missing", header(json!({"alg": "RS256"}))),
         ("claims-not-json", token(&fixture.sign_raw(&json!({"alg": "EdDSA"}), b"{"))),
+    ]
+}
+
+/// CWTs that are refused: `tests/other_implementations.rs` has many more, made by others.
+fn cwts() -> Vec<Case> {
+    let shared = Jwk::from_symmetric(&[4; 16]).unwrap().with_kid("ccm");
+    let server = |issuer: &str| AuthorizationServer {
+        issuer: issuer.to_owned(),
+        keys: [shared.clone()].into_iter().collect(),
+        ..AuthorizationServer::default()
+    };
+    let broker = Validator::new(vec![server("a"), server("b")], JwkSet::default(), Policy::default());
+    let token = |token: &[u8]| refused(broker.validate(token, Timestamp::from_unix_seconds(NOW)));
+    let algorithm = cose::Algorithm::AesCcm16Tag64Key128;
+    let encrypted = |content: &[u8], key: &Jwk| {
+        cose::encrypt(content, key, algorithm, &cose::Headers::of(key), &mut SystemRandom).unwrap()
+    };
+    let other = Jwk::from_symmetric(&[5; 16]).unwrap();
+    vec![
+        ("cwt-not-cbor", token(b"\xd2\x84\x18\x00")),
+        ("cose-malformed", token(b"\xd2\x84\x01\x02\x03\x04")),
+        ("cose-payload-detached", token(b"\xd2\x84\x43\xa1\x01\x27\xa0\xf6\x40")),
+        ("cose-header-unprotected", token(b"\xd2\x84\x40\xa1\x01\x27\x40\x40")),
+        ("cose-header-twice", token(b"\xd2\x84\x43\xa1\x01\x27\xa1\x01\x27\x40\x40")),
+        ("cose-algorithm-misplaced", token(b"\xd2\x84\x43\xa1\x01\x05\xa0\x40\x40")),
+        ("claims-not-cbor", token(b"\xd2\x84\x43\xa1\x01\x27\xa0\x41\x01\x40")),
+        ("cwt-key-missing", token(&encrypted(b"", &other.clone().with_kid("other")))),
+        ("cwt-undecryptable", token(&encrypted(b"", &other))),
+        ("cwt-issuer-unproved", token(&encrypted(b"\xa1\x01\x61a", &shared))),
     ]
 }
 
@@ -218,7 +249,8 @@ fn proofs() -> Vec<Case> {
 #[test]
 fn every_reason_is_reached() {
     let cases =
-        [encodings(), forms_and_headers(), signatures(), claims(), answers(), confirmations(), proofs()].concat();
+        [encodings(), forms_and_headers(), cwts(), signatures(), claims(), answers(), confirmations(), proofs()]
+            .concat();
     for (expected, refusal) in &cases {
         assert_eq!(refusal.code(), *expected, "{refusal}");
         let text = refusal.to_string();

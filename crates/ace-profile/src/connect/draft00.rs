@@ -15,7 +15,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::base64url;
-use crate::cose::looks_like_cwt;
+use crate::cose;
 use crate::json;
 use crate::limits;
 use crate::proof::{Freshness, ShownKey};
@@ -69,8 +69,7 @@ impl Draft00 {
     /// The token itself: what was written, or the CWT that it encodes.
     #[must_use]
     pub fn token_bytes(&self) -> Cow<'_, [u8]> {
-        let decoded = base64url::decode(self.token.as_bytes()).ok().filter(|decoded| looks_like_cwt(decoded));
-        decoded.map_or(Cow::Borrowed(self.token.as_bytes()), Cow::Owned)
+        cose::cwt(self.token.as_bytes()).unwrap_or(Cow::Borrowed(self.token.as_bytes()))
     }
 
     /// Writes the password.

@@ -7,9 +7,6 @@ use crate::cose::looks_like_cwt;
 use crate::jose::looks_like_jwt;
 use crate::limits;
 
-/// The longest text in which a token of [`limits::TOKEN_BYTES`] can come: four characters of base64url for three bytes.
-const TEXT_BYTES: usize = limits::TOKEN_BYTES.div_ceil(3) * 4;
-
 /// The token in a text or in bytes, if there is one.
 ///
 /// RFC 9431 §6 wants the token base64url-encoded. A JWT consists of base64url pieces already, so it is taken
@@ -19,7 +16,7 @@ pub fn token_text(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     if looks_like_token(text) {
         return Some(Cow::Borrowed(text));
     }
-    let encoded = text.len() <= TEXT_BYTES;
+    let encoded = text.len() <= limits::TOKEN_TEXT_BYTES;
     let decoded = encoded.then(|| base64url::decode(text).ok())?.filter(|decoded| looks_like_token(decoded))?;
     Some(Cow::Owned(decoded))
 }
@@ -45,7 +42,7 @@ pub fn is_opaque(token: &str) -> bool {
 
 /// The opaque token in a text, base64url-encoded as RFC 9431 §6 wants it, if there is one.
 pub(super) fn opaque_token_text(text: &[u8]) -> Option<String> {
-    if text.len() > TEXT_BYTES {
+    if text.len() > limits::TOKEN_TEXT_BYTES {
         return None;
     }
     String::from_utf8(base64url::decode(text).ok()?).ok().filter(|token| is_opaque(token))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
     ParsedPublicKey,
@@ -138,6 +139,24 @@ impl Jwk {
         Ok(Self::bare(Material::P256 { x, y, scalar: Some(Zeroizing::new(*scalar)) }))
     }
 
+    /// The public key of P-256 with this x coordinate, and the one of its two y coordinates that is odd or even
+    /// (SEC 1 §2.3.4).
+    ///
+    /// # Errors
+    /// [`KeyError::PointInvalid`] if there is no such point.
+    pub fn p256_from_compressed(x: &[u8; 32], y_is_odd: bool) -> Result<Self, KeyError> {
+        let mut point = [2; 33];
+        for (to, from) in point.iter_mut().skip(1).zip(x) {
+            *to = *from;
+        }
+        if y_is_odd && let Some(form) = point.first_mut() {
+            *form = 3;
+        }
+        let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| KeyError::PointInvalid)?;
+        let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&parsed).map_err(|_| KeyError::OperationFailed)?;
+        spki::read(der.as_ref())
+    }
+
     /// A new Ed25519 key.
     ///
     /// # Errors
@@ -213,6 +232,13 @@ impl Jwk {
     #[must_use]
     pub fn with_algorithm(mut self, algorithm: impl Into<String>) -> Self {
         self.algorithm = Some(algorithm.into());
+        self
+    }
+
+    /// The same key with these `key_ops` (RFC 7517 §4.3).
+    #[must_use]
+    pub(crate) fn with_operations(mut self, operations: Vec<String>) -> Self {
+        self.operations = Some(operations);
         self
     }
 

@@ -70,6 +70,25 @@ fn verify_rsa(
     key.public_components().verify(parameters, message, signature)
 }
 
+/// The order of P-256 (FIPS 186-5, SP 800-186 §3.2.1.3), big-endian.
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// The other signature that verifies where this one of ES256 does: r ‖ n − s, n being the order of the curve. `None` if it is not
+/// of that form.
+pub(crate) fn ecdsa_twin(signature: &[u8]) -> Option<Vec<u8>> {
+    let mut twin = <[u8; 64]>::try_from(signature).ok()?;
+    let mut borrow = false;
+    for (digit, order) in twin.iter_mut().skip(32).zip(P256_ORDER).rev() {
+        let (difference, first) = order.overflowing_sub(*digit);
+        let (difference, second) = difference.overflowing_sub(u8::from(borrow));
+        (*digit, borrow) = (difference, first || second);
+    }
+    Some(twin.to_vec())
+}
+
 /// Makes a signature or MAC.
 pub(crate) fn sign(material: &Material, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, KeyError> {
     match (algorithm, material) {

@@ -1,11 +1,12 @@
 //! What a token is called in a revocation list (RFC 9770 §4).
 
-use std::fmt;
+use std::{fmt, iter};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::base64url;
-use crate::jose::Algorithm;
+use crate::jose::{Algorithm, signature};
+use crate::limits;
 
 /// The suite identifier of SHA-256 in front of a hash (RFC 6920 §9.4).
 const SHA_256: u8 = 1;
@@ -54,43 +55,41 @@ impl fmt::Debug for TokenHash {
 /// was given it in JSON or in CBOR (RFC 9770 §4.3.2).
 ///
 /// An ECDSA signature (r, s) verifies as (r, n − s), too, n being the order of the curve: whoever has such a token can make
-/// another text of it that is as good, and has other hashes. So the hashes of that twin are looked for as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TokenHashes {
-    as_shown: [TokenHash; 2],
-    of_twin: Option<[TokenHash; 2]>,
-}
+/// another text of it that is as good, and has other hashes. So the hashes of that twin are looked for as well. And of a CWT those
+/// of every way to write it: its tag and its unprotected headers are nobody's signature's (RFC 9770 §13.9).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenHashes(Box<[TokenHash]>);
 
 impl TokenHashes {
     /// The hashes of a signed JWT that has been found good, given the algorithm of its signature.
     #[must_use]
     pub fn of_jwt(token: &str, algorithm: Algorithm) -> Self {
         let twin = if algorithm == Algorithm::Es256 { twin(token) } else { None };
-        Self {
-            as_shown: in_json_and_cbor(token.as_bytes()),
-            of_twin: twin.map(|twin| in_json_and_cbor(twin.as_bytes())),
-        }
+        let texts = iter::once(token).chain(twin.as_deref());
+        Self(texts.flat_map(|text| in_json_and_cbor(text.as_bytes())).collect())
+    }
+
+    /// The hashes of a CWT that has been found good, given all ways to write it. What is hashed is the same whether the client was
+    /// given it in JSON or in CBOR (RFC 9770 §4.3.1).
+    pub(crate) fn of_cwt(written: &[Vec<u8>]) -> Self {
+        Self(written.iter().map(|bytes| TokenHash::of(&base64url::encode(bytes))).collect())
     }
 
     /// The hashes of an opaque token, which is what it is.
     #[must_use]
     pub fn of_text(token: &(impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self { as_shown: in_json_and_cbor(token.as_ref()), of_twin: None }
+        Self(in_json_and_cbor(token.as_ref()).into())
     }
 
-    /// The hashes, as [`Self::all`] gives them; `None` if there are not two or four.
+    /// The hashes, as [`Self::all`] gives them; `None` if there are none, or more than any token has.
     #[must_use]
     pub fn from_all(hashes: &[TokenHash]) -> Option<Self> {
-        match *hashes {
-            [one, two] => Some(Self { as_shown: [one, two], of_twin: None }),
-            [one, two, three, four] => Some(Self { as_shown: [one, two], of_twin: Some([three, four]) }),
-            _ => None,
-        }
+        (1..=limits::TOKEN_HASHES).contains(&hashes.len()).then(|| Self(hashes.into()))
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = TokenHash> {
-        self.as_shown.into_iter().chain(self.of_twin.into_iter().flatten())
+        self.0.iter().copied()
     }
 }
 
@@ -98,22 +97,10 @@ fn in_json_and_cbor(token: &[u8]) -> [TokenHash; 2] {
     [TokenHash::of(token), TokenHash::of(&base64url::encode(token))]
 }
 
-/// The order of P-256 (FIPS 186-5, SP 800-186 §3.2.1.3), big-endian.
-const P256_ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
-    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
-];
-
 /// The same token with the other signature that verifies: r ‖ n − s. `None` if the signature is not of that form.
 fn twin(token: &str) -> Option<String> {
     let (signed, signature) = token.rsplit_once('.')?;
-    let mut signature = base64url::decode(signature.as_bytes()).ok().filter(|signature| signature.len() == 64)?;
-    let mut borrow = false;
-    for (digit, order) in signature.iter_mut().skip(32).zip(P256_ORDER).rev() {
-        let (difference, first) = order.overflowing_sub(*digit);
-        let (difference, second) = difference.overflowing_sub(u8::from(borrow));
-        (*digit, borrow) = (difference, first || second);
-    }
+    let signature = signature::ecdsa_twin(&base64url::decode(signature.as_bytes()).ok()?)?;
     Some(format!("{signed}.{}", base64url::encode(&signature)))
 }
 
@@ -133,7 +120,8 @@ mod tests {
         let all: Vec<_> = hashes.all().collect();
         assert_eq!(all, [TokenHash::of("abc"), TokenHash::of("YWJj")]);
         assert_eq!(TokenHashes::from_all(&all), Some(hashes));
-        assert_eq!(TokenHashes::from_all(&all[..1]), None);
+        assert_eq!(TokenHashes::from_all(&[]), None);
+        assert_eq!(TokenHashes::from_all(&vec![all[0]; limits::TOKEN_HASHES + 1]), None);
     }
 
     /// What a client can make of an ES256 token that was revoked is as good as that, and is found by it.

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::filter::{FilterError, TopicFilter};
 use super::permission::{Permission, Permissions};
+use crate::cbor;
 
 /// The most entries that a scope may have.
 pub(super) const MAX_ENTRIES: usize = 4096;
@@ -113,7 +114,40 @@ impl Scope {
         if entries.len() > MAX_ENTRIES {
             return Err(ScopeError::TooLarge);
         }
-        Ok(Self::new(entries.iter().map(read_entry).collect::<Result<Vec<_>, _>>()?))
+        let entry = |entry: &Value| {
+            let Some([filter, permissions]) = entry.as_array().map(Vec::as_slice) else { return Err(NOT_A_PAIR) };
+            let words = permissions.as_array().map(|words| words.iter().map(Value::as_str));
+            read_entry(filter.as_str(), words)
+        };
+        Ok(Self::new(entries.iter().map(entry).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// Reads the `scope` claim of a CWT: AIF-MQTT in CBOR (RFC 9431 §3), in place or in a byte string (RFC 8693 §4.2 has text,
+    /// RFC 9200 §5.8.1 bytes for what is structured).
+    ///
+    /// # Errors
+    /// [`ScopeError`] says what is wrong with it.
+    pub(crate) fn from_cbor_claim(claim: &cbor::Value<'_>) -> Result<Self, ScopeError> {
+        match claim {
+            cbor::Value::Bytes(bytes) => {
+                let aif = cbor::parse(bytes).map_err(|_| ScopeError::NotAif("the bytes do not hold CBOR"))?;
+                Self::from_aif_cbor(&aif)
+            }
+            in_place => Self::from_aif_cbor(in_place),
+        }
+    }
+
+    fn from_aif_cbor(aif: &cbor::Value<'_>) -> Result<Self, ScopeError> {
+        let entries = aif.as_array().ok_or(ScopeError::NotAif("it is not an array"))?;
+        if entries.len() > MAX_ENTRIES {
+            return Err(ScopeError::TooLarge);
+        }
+        let entry = |entry: &cbor::Value<'_>| {
+            let Some([filter, permissions]) = entry.as_array() else { return Err(NOT_A_PAIR) };
+            let words = permissions.as_array().map(|words| words.iter().map(cbor::Value::as_text));
+            read_entry(filter.as_text(), words)
+        };
+        Ok(Self::new(entries.iter().map(entry).collect::<Result<Vec<_>, _>>()?))
     }
 
     /// The scope as AIF-MQTT in JSON.
@@ -156,20 +190,23 @@ impl Scope {
     }
 }
 
-fn read_entry(entry: &Value) -> Result<(TopicFilter, Permissions), ScopeError> {
-    let Some([filter, permissions]) = entry.as_array().map(Vec::as_slice) else {
-        return Err(ScopeError::NotAif("an entry is not a pair of filter and permissions"));
-    };
-    let filter = filter.as_str().ok_or(ScopeError::NotAif("a topic filter is not text"))?;
-    let words = permissions.as_array().ok_or(ScopeError::NotAif("permissions are not an array"))?;
-    if words.is_empty() {
+const NOT_A_PAIR: ScopeError = ScopeError::NotAif("an entry is not a pair of filter and permissions");
+
+/// Reads an entry. What is not a text, or not an array, is `None`.
+fn read_entry<'a>(
+    filter: Option<&'a str>,
+    words: Option<impl ExactSizeIterator<Item = Option<&'a str>>>,
+) -> Result<(TopicFilter, Permissions), ScopeError> {
+    let filter = filter.ok_or(ScopeError::NotAif("a topic filter is not text"))?;
+    let words = words.ok_or(ScopeError::NotAif("permissions are not an array"))?;
+    if words.len() == 0 {
         return Err(ScopeError::NoPermissions(shortened(filter)));
     }
-    let permission = |word: &Value| {
-        let word = word.as_str().ok_or(ScopeError::NotAif("a permission is not text"))?;
+    let permission = |word: Option<&str>| {
+        let word = word.ok_or(ScopeError::NotAif("a permission is not text"))?;
         Permission::from_word(word).ok_or_else(|| ScopeError::UnknownPermission(shortened(word)))
     };
-    let permissions = words.iter().map(permission).collect::<Result<Permissions, _>>()?;
+    let permissions = words.map(permission).collect::<Result<Permissions, _>>()?;
     let filter =
         TopicFilter::parse(filter).map_err(|error| ScopeError::MalformedFilter { filter: shortened(filter), error })?;
     Ok((filter, permissions))

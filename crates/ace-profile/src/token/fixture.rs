@@ -66,7 +66,7 @@ impl Fixture {
         let server = AuthorizationServer {
             issuer: ISSUER.to_owned(),
             keys: own.into_iter().chain(self.more_keys.iter().cloned()).collect(),
-            algorithms: self.algorithms.clone(),
+            algorithms: self.algorithms.clone().map(Into::into),
             scope_format: self.scope_format.clone(),
             scope_placeholders: self.scope_placeholders,
         };

@@ -1,27 +1,53 @@
 //! Which of an issuer's keys a token is to be checked with (RFC 7515 §6, appendix D).
 
 use super::AuthorizationServer;
-use crate::Refusal;
-use crate::jose::Jwk;
+use crate::cose::{self, Message};
 use crate::jose::jws::Header;
+use crate::jose::{Jwk, JwkSet};
+use crate::{Quoted, Refusal};
 
 /// The key that the header names by `kid`, or without a `kid` the one key that fits the algorithm. Keys
 /// that do not fit are never tried, and where several fit there is no guessing.
 pub(super) fn select<'a>(header: &Header, server: &'a AuthorizationServer) -> Result<&'a Jwk, Refusal> {
-    let AuthorizationServer { issuer, keys, .. } = server;
-    let named = |key: &&Jwk| header.kid.is_none() || key.kid() == header.kid.as_deref();
-    if let Some(kid) = &header.kid
+    one(&server.keys, &server.issuer, header.kid.as_deref(), &header.algorithm_name, |key| {
+        key.can_verify(header.algorithm)
+    })
+}
+
+/// The same for a CWT.
+pub(super) fn select_cose<'a>(message: &Message, server: &'a AuthorizationServer) -> Result<&'a Jwk, Refusal> {
+    one_for(message, &server.keys, &server.issuer)
+}
+
+/// The same for what is encrypted in a CWT.
+pub(super) fn select_among<'a>(message: &Message, keys: &'a JwkSet) -> Result<&'a Jwk, Refusal> {
+    one_for(message, keys, "")
+}
+
+fn one_for<'a>(message: &Message, keys: &'a JwkSet, issuer: &str) -> Result<&'a Jwk, Refusal> {
+    let kid = message.kid().map(cose::kid_name);
+    one(keys, issuer, kid.as_deref(), message.algorithm_name(), |key| message.algorithm().fits(key))
+}
+
+fn one<'a>(
+    keys: &'a JwkSet,
+    issuer: &str,
+    kid: Option<&str>,
+    algorithm_name: &Quoted,
+    fits: impl Fn(&Jwk) -> bool,
+) -> Result<&'a Jwk, Refusal> {
+    let named = |key: &&Jwk| kid.is_none() || key.kid() == kid;
+    if let Some(kid) = kid
         && !keys.keys().iter().any(|key| named(&key))
     {
-        return Err(Refusal::KeyUnknown { kid: kid.as_str().into(), issuer: issuer.as_str().into() });
+        return Err(Refusal::KeyUnknown { kid: kid.into(), issuer: issuer.into() });
     }
-    let mut fitting = keys.keys().iter().filter(named).filter(|key| key.can_verify(header.algorithm));
+    let mut fitting = keys.keys().iter().filter(named).filter(|key| fits(key));
     match (fitting.next(), fitting.next()) {
-        (None, _) if header.kid.is_none() => {
-            let algorithm = header.algorithm_name.clone();
-            Err(Refusal::KeyMissing { algorithm, issuer: issuer.as_str().into() })
+        (None, _) if kid.is_none() => {
+            Err(Refusal::KeyMissing { algorithm: algorithm_name.clone(), issuer: issuer.into() })
         }
-        (None, _) => Err(Refusal::AlgorithmKeyMismatch { algorithm: header.algorithm_name.clone() }),
+        (None, _) => Err(Refusal::AlgorithmKeyMismatch { algorithm: algorithm_name.clone() }),
         (Some(key), None) => Ok(key),
         (Some(_), Some(_)) => Err(Refusal::KeyAmbiguous),
     }

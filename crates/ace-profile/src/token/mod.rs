@@ -1,4 +1,4 @@
-//! Access tokens: signed JWTs (RFC 7519, RFC 9200 §5.10) that say who may do what and with which key it is
+//! Access tokens: signed JWTs (RFC 7519) and CWTs (RFC 8392) (RFC 9200 §5.10) that say who may do what and with which key it is
 //! to be proved.
 //!
 //! [`Validator`] takes a token apart in an order in which nothing is believed too early: whose key it should
@@ -10,6 +10,9 @@
 mod certificate;
 mod claims;
 mod confirmation;
+mod cwt_claims;
+mod cwt_confirmation;
+mod cwt_validation;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod introspection;
@@ -20,6 +23,6 @@ mod validator;
 
 pub use certificate::CertificateThumbprint;
 pub use introspection::{AnswerError, IntrospectedClaims, IntrospectionAnswer};
-pub use policy::{AuthorizationServer, Policy};
+pub use policy::{AllowedAlgorithms, AuthorizationServer, Policy, UnknownTokenAlgorithm};
 pub use validated::{AskedWith, Confirmation, Holder, ValidatedToken};
 pub use validator::{EarlierKey, Validator};

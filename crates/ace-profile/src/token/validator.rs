@@ -3,6 +3,7 @@
 use super::claims::{Claims, UnverifiedClaims};
 use super::confirmation::KeysInClear;
 use super::{AskedWith, AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, key_selection};
+use crate::cose;
 use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
 use crate::proof::ConfirmationKey;
@@ -27,20 +28,20 @@ pub struct EarlierKey<'a> {
 /// Validates tokens by what a broker knows. A pure function of token and time: it keeps nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Validator {
-    servers: Vec<AuthorizationServer>,
+    pub(super) servers: Vec<AuthorizationServer>,
     client_keys: JwkSet,
     policy: Policy,
 }
 
 /// Claims that are believed, and where they come from.
-struct Said<'a, C> {
-    claims: &'a C,
-    in_clear: KeysInClear,
+pub(super) struct Said<'a, C> {
+    pub(super) claims: &'a C,
+    pub(super) in_clear: KeysInClear,
     /// Whether a server says it of a token: it need not say for whom.
-    is_answer: bool,
-    fingerprint: Fingerprint,
-    hashes: TokenHashes,
-    asked_with: Option<AskedWith>,
+    pub(super) is_answer: bool,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) hashes: TokenHashes,
+    pub(super) asked_with: Option<AskedWith>,
 }
 
 impl Validator {
@@ -67,7 +68,7 @@ impl Validator {
         &self.policy
     }
 
-    /// Validates a signed JWT as [`Self::validate_knowing`] does, for a broker that knows no earlier tokens.
+    /// Validates a token as [`Self::validate_knowing`] does, for a broker that knows no earlier tokens.
     ///
     /// # Errors
     /// The first [`Refusal`] that applies.
@@ -75,7 +76,8 @@ impl Validator {
         self.validate_knowing(token, now, |_| None)
     }
 
-    /// Validates a signed JWT (RFC 7519 §7.2, RFC 9431 §2.2.3) as it is at `now`. `earlier` knows the keys of earlier
+    /// Validates a signed JWT (RFC 7519 §7.2, RFC 9431 §2.2.3) or a CWT (RFC 8392 §7.2) as it is at `now`. A CWT may be base64url-encoded
+    /// as the client was given it in JSON (RFC 9770 §4.3.1). `earlier` knows the keys of earlier
     /// tokens, which this one may mean by their `kid` (RFC 7800 §3.4); the configured client keys come first.
     ///
     /// The order is fixed, so that nothing is believed too early: length and form, header, issuer, the
@@ -89,12 +91,16 @@ impl Validator {
         now: Timestamp,
         earlier: impl Fn(&EarlierKey<'_>) -> Option<ConfirmationKey>,
     ) -> Result<ValidatedToken, Refusal> {
-        let token = text(token.as_ref())?;
+        let token = token.as_ref();
+        if let Some(cwt) = cose::cwt(token) {
+            return self.validate_cwt(&cwt, now, earlier);
+        }
+        let token = text(token)?;
         let jws = Jws::parse(token)?;
         let claims = UnverifiedClaims::parse(jws.unverified_payload())?;
         let server = self.server(claims.issuer()?)?;
         let header = jws.header();
-        if server.algorithms.as_ref().is_some_and(|allowed| !allowed.contains(&header.algorithm)) {
+        if server.algorithms.as_ref().is_some_and(|allowed| !allowed.allows(header.algorithm)) {
             return Err(Refusal::AlgorithmNotAllowed { algorithm: header.algorithm_name.clone() });
         }
         jws.verify(key_selection::select(header, server)?)?;
@@ -167,14 +173,14 @@ impl Validator {
         self.server(claims.issuer().ok()?).ok().map(|server| server.issuer.as_str())
     }
 
-    fn server(&self, issuer: &str) -> Result<&AuthorizationServer, Refusal> {
+    pub(super) fn server(&self, issuer: &str) -> Result<&AuthorizationServer, Refusal> {
         let known = self.servers.iter().find(|server| server.issuer == issuer);
         known.ok_or_else(|| Refusal::IssuerUnknown { issuer: Quoted::new(issuer) })
     }
 
     /// The rules for claims, whatever they are written in and wherever they come from: audience, times, subject, confirmation,
     /// scope, in this order.
-    fn judge(
+    pub(super) fn judge(
         &self,
         said: Said<'_, impl Claims>,
         server: &AuthorizationServer,
