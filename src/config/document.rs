@@ -40,6 +40,8 @@ pub(super) struct AuthorizationServer {
     #[serde(default)]
     pub(super) timeout: Option<Spanned<WrittenDuration>>,
     #[serde(default)]
+    pub(super) decryption_keys: Option<Spanned<PathBuf>>,
+    #[serde(default)]
     pub(super) algorithms: Option<Spanned<Vec<Written<AllowedAlgorithms>>>>,
     #[serde(default)]
     pub(super) scope_format: Option<Spanned<Written<ScopeFormatName>>>,

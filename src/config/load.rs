@@ -117,6 +117,7 @@ impl Source<'_> {
             .into_iter()
             .map(|server| {
                 let scope_format = self.scope_format(&server)?;
+                let decryption_keys = self.decryption_keys(server.decryption_keys.as_ref())?;
                 let (span, issuer) = (server.issuer.span(), server.issuer.into_inner());
                 if issuer.is_empty() {
                     return Err(self.error(span, "issuer is empty: it must equal \"iss\" of the server's tokens"));
@@ -141,6 +142,7 @@ impl Source<'_> {
                     issuer,
                     keys,
                     algorithms: algorithms.transpose()?,
+                    decryption_keys,
                     scope_format,
                     scope_placeholders: server.scope_placeholders,
                 })
@@ -220,7 +222,7 @@ impl Source<'_> {
     }
 
     /// A JWK set from a file; a relative path is meant from the configuration file's folder.
-    fn key_set(&self, span: Range<usize>, file: &Path) -> Result<JwkSet, ConfigError> {
+    pub(super) fn key_set(&self, span: Range<usize>, file: &Path) -> Result<JwkSet, ConfigError> {
         let file: PathBuf = self.path.parent().map_or_else(|| file.into(), |folder| folder.join(file));
         let error =
             |reason: &dyn std::fmt::Display| self.error(span.clone(), format_args!("{}: {reason}", file.display()));
@@ -417,6 +419,8 @@ mod tests {
             (with("algorithms = [\"none\"]\n"), Some(5), "none"),
             (with("algorithms = []\n"), Some(5), "no token"),
             (with("as_hint = \"http://as.example/token\"\n"), Some(5), "https or coaps"),
+            (with("decryption_keys = \"nowhere.json\"\n"), Some(5), "nowhere.json: cannot be opened"),
+            (with("decryption_keys = \"jwks.json\"\n"), Some(5), "jwks.json: key 0 decrypts nothing"),
             (with("scope_format = \"oauth\"\n"), Some(5), "known are aif, words, claim"),
             (with("scope_format = \"claim\"\n"), Some(5), "needs a scope_claim"),
             (with("scope_claim = \"topics\"\n"), Some(5), "scope_claim needs scope_format"),

@@ -4,6 +4,7 @@
 //! the [`Configuration`] that the plugin works with. Nothing is guessed: an unknown key, a bad value or an unreadable
 //! file is an error with file, line and reason.
 
+mod decryption;
 mod document;
 mod duration;
 mod error;

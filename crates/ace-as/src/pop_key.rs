@@ -46,7 +46,7 @@ pub(crate) fn from_request(req_cnf: &Value) -> Result<Value, OAuthError> {
     let algorithm = match key.key_type() {
         KeyType::Ed25519 => "EdDSA",
         KeyType::P256 => "ES256",
-        KeyType::Rsa => return Err(unsupported("keys are Ed25519 or P-256, not RSA")),
+        KeyType::Rsa | KeyType::X25519 => return Err(unsupported("keys are Ed25519 or P-256")),
         KeyType::Symmetric => {
             return Err(unsupported("a client cannot choose a symmetric key: leave req_cnf out to be given one"));
         }

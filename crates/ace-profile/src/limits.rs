@@ -67,6 +67,16 @@ pub const JWKS_BYTES: usize = 1024 * 1024;
 /// Most keys in one JWK set.
 pub const JWKS_KEYS: usize = 4096;
 
+/// Longest RSA modulus of a key that decrypts, in bits: a private operation takes the broker's thread some milliseconds, and its cost
+/// grows with the third power.
+pub const RSA_DECRYPTION_BITS_MAX: usize = 4096;
+
+/// How many keys of different servers are tried on an encrypted token that does not tell whose it is.
+pub const DECRYPTION_TRIES: usize = 8;
+
+/// Longest `apu` and `apv` of a JWE (RFC 7518 §4.6.1), in bytes before base64url.
+pub const PARTY_INFO_BYTES: usize = 256;
+
 /// Longest JWE that may stand in a token's `cnf` claim, in bytes: a JWK with one symmetric key is small.
 pub const JWE_BYTES: usize = 8 * 1024;
 

@@ -154,10 +154,6 @@ refusals! {
     Malformed "token-not-jwt" "the token is neither a signed JWT in compact form nor a tagged CWT" =>
     TokenNotJwt;
 
-    /// The token is encrypted as a whole (five parts, RFC 7516 §3.1).
-    Token "token-encrypted" "the token is encrypted as a whole, which is not supported" =>
-    TokenEncrypted;
-
     /// The token's header is not a JSON object (RFC 7515 §4).
     Malformed "header-not-json" "the token's header cannot be read: {fault}" =>
     HeaderNotJson {
@@ -421,32 +417,48 @@ refusals! {
         kid: Quoted
     };
 
-    /// The encrypted key in `cnf` is not a JWE in compact form, or too long (RFC 7516 §3.1).
-    Token "jwe-malformed" "the encrypted key in the token's confirmation is malformed" =>
+    /// The encrypted token, or the encrypted key in `cnf`, is not a JWE in compact form (RFC 7516 §3.1), its header is malformed or
+    /// contradicts itself, or it is too long.
+    Token "jwe-malformed" "the encrypted token, or the encrypted key in its confirmation, is malformed" =>
     JweMalformed;
 
     /// The JWE's key management or content encryption is not supported.
-    Token "jwe-unsupported" "the encrypted key in the token's confirmation uses {algorithm}, which is not supported" =>
+    Token "jwe-unsupported" "the encrypted token, or the encrypted key in its confirmation, uses {algorithm}, which is not supported" =>
     JweUnsupported {
         /// The header's `alg` or `enc`.
         algorithm: Quoted
     };
 
-    /// The JWE demands extensions or compression.
-    Token "jwe-extension" "the encrypted key in the token's confirmation demands an extension or compression" =>
+    /// The JWE demands extensions or compression, or has what belongs to another kind of encryption (`p2c`, `b64`).
+    Token "jwe-extension" "the encrypted token, or the encrypted key in its confirmation, demands an extension or compression" =>
     JweExtension;
 
-    /// The issuer shares no key with this broker that fits the JWE.
-    Token "jwe-key-missing" "no key is shared with the issuer that fits the encrypted key in the token's confirmation" =>
+    /// There is no key to decrypt the JWE with: none that is shared with the issuer, and no private one of the broker's.
+    Token "jwe-key-missing" "no key fits the encrypted token, or the encrypted key in its confirmation" =>
     JweKeyMissing;
 
-    /// Several shared keys fit the JWE, and it does not tell which.
-    Token "jwe-key-ambiguous" "several keys shared with the issuer fit the encrypted key in the token's confirmation" =>
+    /// Several keys fit the JWE, and it does not tell which.
+    Token "jwe-key-ambiguous" "several keys fit the encrypted token, or the encrypted key in its confirmation" =>
     JweKeyAmbiguous;
 
     /// The JWE does not decrypt: another key, or altered.
-    Token "jwe-undecryptable" "the encrypted key in the token's confirmation cannot be decrypted" =>
+    Token "jwe-undecryptable" "the encrypted token, or the encrypted key in its confirmation, cannot be decrypted" =>
     JweUndecryptable;
+
+    /// The encrypted token does not say that it holds a JWT (`cty`, RFC 7519 §5.2). Encryption alone proves no issuer.
+    Token "jwe-content-type" "the encrypted token does not say that it holds a signed one (cty)" =>
+    JweContentType;
+
+    /// The encrypted token holds another encrypted one.
+    Token "jwe-nested" "the encrypted token holds another encrypted one" =>
+    JweNested;
+
+    /// The token inside is of another issuer than those that the key is shared with, or whose tokens are encrypted for it.
+    Token "jwe-issuer-foreign" "the token of {issuer} is encrypted with a key that is not for its tokens" =>
+    JweIssuerForeign {
+        /// The inner token's `iss`.
+        issuer: Quoted
+    };
 
     /// The JWE decrypts to something that is not a symmetric JWK.
     Token "jwe-not-a-key" "the encrypted key in the token's confirmation is not a symmetric key" =>

@@ -54,10 +54,13 @@ fn forms_and_headers() -> Vec<Case> {
     let fixture = Fixture::new();
     let token = |token: &str| refused(fixture.validate(token));
     let header = |header: Value| token(&fixture.sign_raw(&header, fixture.claims().to_string().as_bytes()));
+    let of_other = fixture.with("iss", json!("https://other.example"));
     vec![
         ("token-too-large", token(&"a".repeat(60 * 1024))),
         ("token-not-jwt", token("opaque")),
-        ("token-encrypted", token("eyJhbGciOiJkaXIifQ..AA.AA.AA")),
+        ("jwe-content-type", token(&fixture.encrypt(fixture.sign(&fixture.claims()).as_bytes()))),
+        ("jwe-nested", token(&fixture.encrypt_token(&fixture.encrypt(b"")))),
+        ("jwe-issuer-foreign", token(&fixture.encrypt_token(&fixture.sign(&of_other)))),
         ("header-not-json", token("e30x.e30.AA")),
         ("header-member-malformed", header(json!({"alg": "EdDSA", "kid": 1}))),
         ("header-critical", header(json!({"alg": "EdDSA", "crit": ["x"]}))),

@@ -1,7 +1,8 @@
-//! One key (RFC 7517): Ed25519 (RFC 8037), P-256 and RSA, public or with their private half, or symmetric.
+//! One key (RFC 7517): Ed25519 and X25519 (RFC 8037), P-256 and RSA, public or with their private half, or symmetric.
 
 use std::fmt;
 
+use aws_lc_rs::agreement::{PrivateKey, X25519};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::rsa::RsaKey;
-use super::{Algorithm, KeyError, member, spki, thumbprint};
+use super::{Algorithm, KeyError, jwe, member, spki, thumbprint};
 use crate::Quoted;
 use crate::base64url;
 use crate::json;
@@ -34,6 +35,8 @@ pub struct Jwk {
 pub enum KeyType {
     /// `OKP` on the curve Ed25519 (RFC 8037 §2).
     Ed25519,
+    /// `OKP` on the curve X25519 (RFC 8037 §2), for the agreement of keys.
+    X25519,
     /// `EC` on the curve P-256 (RFC 7518 §6.2).
     P256,
     /// `RSA` (RFC 7518 §6.3).
@@ -46,6 +49,7 @@ pub enum KeyType {
 #[derive(Clone)]
 pub(crate) enum Material {
     Ed25519 { public: [u8; 32], seed: Option<Zeroizing<[u8; 32]>> },
+    X25519 { public: [u8; 32], private: Option<Zeroizing<[u8; 32]>> },
     P256 { x: [u8; 32], y: [u8; 32], scalar: Option<Zeroizing<[u8; 32]>> },
     Rsa(Box<RsaKey>),
     Symmetric(Zeroizing<Vec<u8>>),
@@ -123,6 +127,15 @@ impl Jwk {
         Ok(Self::bare(Material::Ed25519 { public, seed: Some(Zeroizing::new(*seed)) }))
     }
 
+    /// The X25519 key that belongs to 32 private bytes (RFC 7748 §5), private half included.
+    ///
+    /// # Errors
+    /// [`KeyError::OperationFailed`] if the cryptographic library refuses.
+    pub fn x25519_from_private(private: &[u8; 32]) -> Result<Self, KeyError> {
+        let public = x25519_public(private).ok_or(KeyError::OperationFailed)?;
+        Ok(Self::bare(Material::X25519 { public, private: Some(Zeroizing::new(*private)) }))
+    }
+
     /// The P-256 key that belongs to a private scalar, a big-endian integer, private half included.
     ///
     /// # Errors
@@ -165,6 +178,16 @@ impl Jwk {
         let mut seed = Zeroizing::new([0; 32]);
         random.fill(seed.as_mut_slice())?;
         Self::ed25519_from_seed(&seed)
+    }
+
+    /// A new X25519 key.
+    ///
+    /// # Errors
+    /// [`KeyError::RandomUnavailable`].
+    pub fn generate_x25519(random: &mut dyn Random) -> Result<Self, KeyError> {
+        let mut private = Zeroizing::new([0; 32]);
+        random.fill(private.as_mut_slice())?;
+        Self::x25519_from_private(&private)
     }
 
     /// A new P-256 key, for ES256.
@@ -265,6 +288,7 @@ impl Jwk {
     pub const fn key_type(&self) -> KeyType {
         match self.material {
             Material::Ed25519 { .. } => KeyType::Ed25519,
+            Material::X25519 { .. } => KeyType::X25519,
             Material::P256 { .. } => KeyType::P256,
             Material::Rsa(_) => KeyType::Rsa,
             Material::Symmetric(_) => KeyType::Symmetric,
@@ -276,6 +300,7 @@ impl Jwk {
     pub const fn is_private(&self) -> bool {
         match &self.material {
             Material::Ed25519 { seed, .. } => seed.is_some(),
+            Material::X25519 { private, .. } => private.is_some(),
             Material::P256 { scalar, .. } => scalar.is_some(),
             Material::Rsa(key) => key.is_private(),
             Material::Symmetric(_) => false,
@@ -283,7 +308,7 @@ impl Jwk {
     }
 
     /// The algorithm that a token signed with this key bears: its `alg` if that is one of ours, else the
-    /// usual one of its type (RS256 for RSA). `None` if its `alg` is for something else.
+    /// usual one of its type (RS256 for RSA). `None` if its `alg` or its type is for something else.
     #[must_use]
     pub fn signature_algorithm(&self) -> Option<Algorithm> {
         let natural = match self.key_type() {
@@ -291,6 +316,7 @@ impl Jwk {
             KeyType::P256 => Algorithm::Es256,
             KeyType::Rsa => Algorithm::Rs256,
             KeyType::Symmetric => Algorithm::Hs256,
+            KeyType::X25519 => return None,
         };
         match &self.algorithm {
             Some(name) => name.parse().ok(),
@@ -330,11 +356,19 @@ impl Jwk {
         self.operations.as_ref().is_none_or(|operations| operations.iter().any(|one| one == operation))
     }
 
+    /// Whether what others encrypt can be decrypted with this key: a symmetric one, or a private one that says that it is for that, by
+    /// `use` "enc" or by the `alg` of a key management. RSA only up to [`limits::RSA_DECRYPTION_BITS_MAX`].
+    #[must_use]
+    pub fn can_decrypt(&self) -> bool {
+        self.key_type() == KeyType::Symmetric || jwe::is_private_for_decryption(self)
+    }
+
     /// The same key without its private half; `None` for a symmetric key, which has no public half.
     #[must_use]
     pub fn to_public(&self) -> Option<Self> {
         let material = match &self.material {
             Material::Ed25519 { public, .. } => Material::Ed25519 { public: *public, seed: None },
+            Material::X25519 { public, .. } => Material::X25519 { public: *public, private: None },
             Material::P256 { x, y, .. } => Material::P256 { x: *x, y: *y, scalar: None },
             Material::Rsa(key) => Material::Rsa(Box::new(key.to_public())),
             Material::Symmetric(_) => return None,
@@ -403,6 +437,9 @@ impl fmt::Debug for Jwk {
 
 impl Material {
     fn okp(object: &Map<String, Value>) -> Result<Self, KeyError> {
+        if member::text(object, "crv")? == Some("X25519") {
+            return Self::x25519(object);
+        }
         expect_curve(object, "Ed25519")?;
         let public = *member::required_array::<32>(object, "x")?;
         if has_small_order(&public) {
@@ -413,6 +450,15 @@ impl Material {
             Ed25519KeyPair::from_seed_and_public_key(seed.as_slice(), &public).map_err(|_| KeyError::HalvesDiffer)?;
         }
         Ok(Self::Ed25519 { public, seed })
+    }
+
+    fn x25519(object: &Map<String, Value>) -> Result<Self, KeyError> {
+        let public = *member::required_array::<32>(object, "x")?;
+        let private = member::array::<32>(object, "d")?;
+        if private.as_ref().is_some_and(|private| x25519_public(private) != Some(public)) {
+            return Err(KeyError::HalvesDiffer);
+        }
+        Ok(Self::X25519 { public, private })
     }
 
     fn ec(object: &Map<String, Value>) -> Result<Self, KeyError> {
@@ -448,6 +494,14 @@ impl Material {
                     put("d", base64url::encode(seed.as_slice()));
                 }
             }
+            Self::X25519 { public, private } => {
+                put("kty", "OKP".to_owned());
+                put("crv", "X25519".to_owned());
+                put("x", base64url::encode(public));
+                if let Some(private) = private {
+                    put("d", base64url::encode(private.as_slice()));
+                }
+            }
             Self::P256 { x, y, scalar } => {
                 put("kty", "EC".to_owned());
                 put("crv", "P-256".to_owned());
@@ -468,6 +522,12 @@ impl Material {
             }
         }
     }
+}
+
+/// The public half that belongs to this private one.
+fn x25519_public(private: &[u8; 32]) -> Option<[u8; 32]> {
+    let public = PrivateKey::from_private_key(&X25519, private).ok()?.compute_public_key().ok()?;
+    public.as_ref().try_into().ok()
 }
 
 /// Refuses any other curve than the expected one.

@@ -85,7 +85,7 @@ fn malformed_members_are_named() {
 #[test]
 fn other_types_and_curves_are_not_supported() {
     assert!(matches!(read(json!({"kty": "AKP"})), Err(KeyError::TypeUnsupported(_))));
-    assert!(matches!(read(with(ed25519(), "crv", "X25519")), Err(KeyError::CurveUnsupported(_))));
+    assert!(matches!(read(with(ed25519(), "crv", "Ed448")), Err(KeyError::CurveUnsupported(_))));
     assert!(matches!(read(with(p256(), "crv", "P-384")), Err(KeyError::CurveUnsupported(_))));
 }
 
@@ -259,4 +259,27 @@ proptest! {
         }
         let _ = Jwk::from_value(&object.into());
     }
+}
+
+/// RFC 7748 §6.1, RFC 8037 appendix A.6.
+#[test]
+fn x25519_keys_agree_and_do_nothing_else() {
+    let private = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo";
+    let public = "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo";
+    let value = json!({"kty": "OKP", "crv": "X25519", "x": public, "d": private});
+    let key = Jwk::from_value(&value).unwrap();
+    assert_eq!((key.key_type(), key.is_private(), key.secret_value()), (KeyType::X25519, true, value.clone()));
+    let bytes = <[u8; 32]>::try_from(base64url::decode(private.as_bytes()).unwrap()).unwrap();
+    assert_eq!(Jwk::x25519_from_private(&bytes).unwrap().thumbprint(), key.thumbprint());
+    let only_public = key.to_public().unwrap();
+    assert!(!only_public.is_private() && only_public.thumbprint() == key.thumbprint());
+    assert_eq!(only_public.public_value().unwrap(), json!({"kty": "OKP", "crv": "X25519", "x": public}));
+    for key in [key, only_public] {
+        assert_eq!(key.signature_algorithm(), None);
+        assert!(!Algorithm::ALL.into_iter().any(|algorithm| key.can_verify(algorithm) || key.can_sign(algorithm)));
+        assert!(crate::proof::ConfirmationKey::from_jwk(&key).is_err());
+    }
+    let mut halves = value.clone();
+    halves["x"] = json!(private);
+    assert_eq!(Jwk::from_value(&halves).err(), Some(KeyError::HalvesDiffer));
 }

@@ -119,7 +119,7 @@ fn only_the_compact_form_is_read() {
         let expected = if token == ".." { "header-not-json" } else { "token-not-jwt" };
         assert_eq!(found.code(), expected, "{token:?}");
     }
-    assert_eq!(refusal("eyJhbGciOiJkaXIifQ..AA.AA.AA"), Refusal::TokenEncrypted);
+    assert_eq!(refusal("eyJhbGciOiJkaXIifQ..AA.AA.AA"), Refusal::TokenNotJwt);
     assert_eq!(refusal("\u{e9}.e30.AA"), Refusal::TokenNotJwt);
 }
 
@@ -156,6 +156,9 @@ fn each_header_member_is_checked() {
     assert_eq!(header_refusal(json!({"alg": "ES384"})), Refusal::AlgorithmUnsupported { algorithm: "ES384".into() });
     for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!(null)] {
         assert_eq!(header_refusal(json!({"alg": "EdDSA", "crit": crit})), Refusal::HeaderCritical);
+    }
+    for b64 in [json!(false), json!(true), json!("false")] {
+        assert_eq!(header_refusal(json!({"alg": "EdDSA", "b64": b64})), Refusal::HeaderCritical);
     }
     assert_eq!(header_refusal(json!({"alg": "EdDSA", "zip": "DEF"})), Refusal::HeaderCompressed);
     for cty in ["JWT", "jwt", "application/jwt", "at+jwt"] {

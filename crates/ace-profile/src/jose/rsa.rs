@@ -1,7 +1,11 @@
 //! RSA keys (RFC 7518 §6.3): their components, and how to make new ones.
 
+use std::sync::{Arc, OnceLock};
+
 use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rsa::{KeyPairComponents, KeySize};
+use aws_lc_rs::rsa::{
+    KeyPairComponents, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey,
+};
 use aws_lc_rs::signature::{RsaKeyPair, RsaPublicKeyComponents};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -16,6 +20,8 @@ pub(crate) struct RsaKey {
     pub(super) modulus: Vec<u8>,
     pub(super) exponent: Vec<u8>,
     private: Option<RsaPrivate>,
+    /// The key as the cryptographic library decrypts with it: to make that of the components costs as much as a decryption.
+    decrypting: Arc<OnceLock<Option<OaepPrivateDecryptingKey>>>,
 }
 
 /// The private half with the CRT parameters, which the cryptographic library needs.
@@ -51,6 +57,7 @@ impl RsaKey {
             modulus: without_leading_zeros(&member::required_bytes(object, "n")?).to_vec(),
             exponent: without_leading_zeros(&member::required_bytes(object, "e")?).to_vec(),
             private,
+            decrypting: Arc::default(),
         };
         key.check()?;
         Ok(key)
@@ -90,7 +97,7 @@ impl RsaKey {
         let (modulus, exponent) = (integer()?, integer()?);
         let (d, p, q, dp, dq, qi) = (integer()?, integer()?, integer()?, integer()?, integer()?, integer()?);
         let private = Some(RsaPrivate { d, p, q, dp, dq, qi });
-        Some(Self { modulus: modulus.to_vec(), exponent: exponent.to_vec(), private })
+        Some(Self { modulus: modulus.to_vec(), exponent: exponent.to_vec(), private, decrypting: Arc::default() })
     }
 
     /// Refuses lengths out of bounds, exponents with which anybody can sign (1) or nobody, and halves that
@@ -117,7 +124,12 @@ impl RsaKey {
 
     /// The same key without its private half.
     pub(super) fn to_public(&self) -> Self {
-        Self { modulus: self.modulus.clone(), exponent: self.exponent.clone(), private: None }
+        Self {
+            modulus: self.modulus.clone(),
+            exponent: self.exponent.clone(),
+            private: None,
+            decrypting: Arc::default(),
+        }
     }
 
     /// The public half, for the cryptographic library.
@@ -138,6 +150,26 @@ impl RsaKey {
             qInv: private.qi.as_slice(),
         })
         .map_err(|_| KeyError::RsaInvalid)
+    }
+
+    /// Length of the modulus, in bits.
+    pub(super) fn bits(&self) -> usize {
+        bit_length(&self.modulus)
+    }
+
+    /// Decrypts what was encrypted by RSAES-OAEP with SHA-256 (RFC 8017 §7.1). `None` for whatever goes wrong.
+    pub(super) fn decrypt_oaep(&self, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let key = self.decrypting.get_or_init(|| self.decrypting_key()).as_ref()?;
+        let mut plaintext = Zeroizing::new(vec![0; key.min_output_size()]);
+        let bytes = key.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut plaintext, None).ok()?.len();
+        plaintext.truncate(bytes);
+        Some(plaintext)
+    }
+
+    fn decrypting_key(&self) -> Option<OaepPrivateDecryptingKey> {
+        let pair = self.key_pair().ok()?;
+        let pkcs8 = pair.as_der().ok()?;
+        PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref()).and_then(|key| Ok(OaepPrivateDecryptingKey::new(key)?)).ok()
     }
 
     /// Adds the members of the public half.

@@ -12,6 +12,9 @@ pub(super) fn of(material: &Material) -> String {
         Material::Ed25519 { public, .. } => {
             format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url::encode(public))
         }
+        Material::X25519 { public, .. } => {
+            format!(r#"{{"crv":"X25519","kty":"OKP","x":"{}"}}"#, base64url::encode(public))
+        }
         Material::P256 { x, y, .. } => {
             format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, base64url::encode(x), base64url::encode(y))
         }

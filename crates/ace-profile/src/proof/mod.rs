@@ -26,7 +26,7 @@ const fn algorithm_of(key_type: KeyType) -> Option<Algorithm> {
         KeyType::Ed25519 => Some(Algorithm::EdDsa),
         KeyType::P256 => Some(Algorithm::Es256),
         KeyType::Symmetric => Some(Algorithm::Hs256),
-        KeyType::Rsa => None,
+        KeyType::Rsa | KeyType::X25519 => None,
     }
 }
 

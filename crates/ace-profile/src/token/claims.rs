@@ -22,7 +22,7 @@ pub(super) trait Claims {
     fn date(&self, claim: &'static str) -> Result<Option<Timestamp>, Refusal>;
     /// Whether there is an `exi`.
     fn has_relative_expiry(&self) -> bool;
-    /// `cnf`. `server_keys` are those of the issuer, of which the symmetric ones decrypt.
+    /// `cnf`. `server_keys` are those that decrypt what the issuer encrypts.
     fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal>;
     /// The scope, in the form in which the server's tokens carry it; empty if there is none.
     fn scope(&self, format: &ScopeFormat) -> Result<Scope, Refusal>;

@@ -56,7 +56,7 @@ pub(super) enum KeysInClear {
     Any,
 }
 
-/// Reads the claim in JSON. `server_keys` are those of the token's issuer, of which the symmetric ones decrypt `jwe`.
+/// Reads the claim in JSON. `server_keys` are those that decrypt what the token's issuer encrypts.
 pub(super) fn read(cnf: &Value, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Confirmed, Refusal> {
     let cnf = cnf.as_object().ok_or(Refusal::ConfirmationMalformed)?;
     let mut methods = METHODS.into_iter().filter_map(|method| cnf.get(method).map(|value| (method, value)));

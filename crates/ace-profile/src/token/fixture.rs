@@ -28,6 +28,8 @@ pub(crate) struct Fixture {
     pub(crate) client: Jwk,
     /// Further keys of the authorization server, as the broker knows them.
     pub(crate) more_keys: Vec<Jwk>,
+    /// Keys that the server encrypts with, beside those.
+    pub(crate) decryption_keys: Vec<Jwk>,
     /// The client keys that the broker knows.
     pub(crate) client_keys: Vec<Jwk>,
     /// The allowed algorithms.
@@ -48,6 +50,7 @@ impl Fixture {
             client: Jwk::ed25519_from_seed(&[3; 32]).unwrap().with_kid("device-7"),
             more_keys: Vec::new(),
             client_keys: Vec::new(),
+            decryption_keys: Vec::new(),
             algorithms: None,
             policy: Policy {
                 audience: vec!["broker.example".to_owned(), "mqtt.example".to_owned()],
@@ -65,6 +68,7 @@ impl Fixture {
         let own = [self.signing.to_public().unwrap_or_else(|| self.signing.clone()), self.shared.clone()];
         let server = AuthorizationServer {
             issuer: ISSUER.to_owned(),
+            decryption_keys: self.decryption_keys.iter().cloned().collect(),
             keys: own.into_iter().chain(self.more_keys.iter().cloned()).collect(),
             algorithms: self.algorithms.clone().map(Into::into),
             scope_format: self.scope_format.clone(),
@@ -120,6 +124,12 @@ impl Fixture {
     /// A symmetric key, encrypted for the broker.
     pub(crate) fn encrypt(&self, plaintext: &[u8]) -> String {
         jwe::encrypt(plaintext, &self.shared, Management::A256Kw, Encryption::A128Gcm, None, &mut SystemRandom).unwrap()
+    }
+
+    /// A token, encrypted for the broker.
+    pub(crate) fn encrypt_token(&self, token: &str) -> String {
+        let (management, encryption) = (Management::A256Kw, Encryption::A128Gcm);
+        jwe::encrypt(token.as_bytes(), &self.shared, management, encryption, Some("JWT"), &mut SystemRandom).unwrap()
     }
 
     /// What the broker says to a token, now.

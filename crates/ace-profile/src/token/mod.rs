@@ -13,6 +13,7 @@ mod confirmation;
 mod cwt_claims;
 mod cwt_confirmation;
 mod cwt_validation;
+mod encrypted;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod introspection;

@@ -4,6 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cose;
+#[cfg(doc)]
+use crate::jose::Jwk;
 use crate::jose::{Algorithm, JwkSet};
 use crate::scope::ScopeFormat;
 
@@ -12,9 +14,11 @@ use crate::scope::ScopeFormat;
 pub struct AuthorizationServer {
     /// The `iss` of its tokens (RFC 7519 §4.1.1), compared byte for byte.
     pub issuer: String,
-    /// Its public keys, the keys shared with it for HS256, and those with which it encrypts keys for this
-    /// broker.
+    /// Its public keys, the keys shared with it for HS256, and those with which it encrypts for this broker.
     pub keys: JwkSet,
+    /// What it encrypts for this broker is decrypted with these, and with those of `keys` that can ([`Jwk::can_decrypt`]). No signature
+    /// is ever checked with them.
+    pub decryption_keys: JwkSet,
     /// The algorithms that its tokens may be signed with; `None` for whatever its keys allow.
     pub algorithms: Option<AllowedAlgorithms>,
     /// The form in which its tokens carry their scope.

@@ -2,10 +2,12 @@
 
 use super::claims::{Claims, UnverifiedClaims};
 use super::confirmation::KeysInClear;
-use super::{AskedWith, AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, key_selection};
+use super::{
+    AskedWith, AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, encrypted, key_selection,
+};
 use crate::cose;
-use crate::jose::JwkSet;
 use crate::jose::jws::Jws;
+use crate::jose::{JwkSet, jwe};
 use crate::proof::ConfirmationKey;
 use crate::revocation::TokenHashes;
 use crate::scope::Scope;
@@ -48,11 +50,15 @@ impl Validator {
     /// `servers` are those whose tokens are taken; `client_keys` the keys that a token may be bound to by
     /// their `kid`. Of two servers of one name the first counts.
     #[must_use]
-    pub const fn new(servers: Vec<AuthorizationServer>, client_keys: JwkSet, policy: Policy) -> Self {
+    pub fn new(mut servers: Vec<AuthorizationServer>, client_keys: JwkSet, policy: Policy) -> Self {
+        for server in &mut servers {
+            let shared = server.keys.keys().iter().filter(|key| key.can_decrypt());
+            server.decryption_keys = server.decryption_keys.keys().iter().chain(shared).cloned().collect();
+        }
         Self { servers, client_keys, policy }
     }
 
-    /// The same with other keys of one server, if it is among those whose tokens are taken.
+    /// The same with other keys of one server, if it is among those whose tokens are taken: public ones, that decrypt nothing.
     #[must_use]
     pub fn with_keys(&self, issuer: &str, keys: JwkSet) -> Self {
         let mut changed = self.clone();
@@ -76,7 +82,7 @@ impl Validator {
         self.validate_knowing(token, now, |_| None)
     }
 
-    /// Validates a signed JWT (RFC 7519 §7.2, RFC 9431 §2.2.3) or a CWT (RFC 8392 §7.2) as it is at `now`. A CWT may be base64url-encoded
+    /// Validates a signed JWT, which may be encrypted (RFC 7519 §7.2, RFC 9431 §2.2.3), or a CWT (RFC 8392 §7.2) as it is at `now`. A CWT may be base64url-encoded
     /// as the client was given it in JSON (RFC 9770 §4.3.1). `earlier` knows the keys of earlier
     /// tokens, which this one may mean by their `kid` (RFC 7800 §3.4); the configured client keys come first.
     ///
@@ -96,9 +102,13 @@ impl Validator {
             return self.validate_cwt(&cwt, now, earlier);
         }
         let token = text(token)?;
-        let jws = Jws::parse(token)?;
+        let opened = jwe::is_compact(token).then(|| encrypted::open(token, &self.servers)).transpose()?;
+        let jws = Jws::parse(opened.as_ref().map_or(token, encrypted::Opened::text))?;
         let claims = UnverifiedClaims::parse(jws.unverified_payload())?;
         let server = self.server(claims.issuer()?)?;
+        if opened.as_ref().is_some_and(|opened| !opened.may_be_of(&server.issuer)) {
+            return Err(Refusal::JweIssuerForeign { issuer: Quoted::new(&server.issuer) });
+        }
         let header = jws.header();
         if server.algorithms.as_ref().is_some_and(|allowed| !allowed.allows(header.algorithm)) {
             return Err(Refusal::AlgorithmNotAllowed { algorithm: header.algorithm_name.clone() });
@@ -106,10 +116,13 @@ impl Validator {
         jws.verify(key_selection::select(header, server)?)?;
         let said = Said {
             claims: &claims.believed(),
-            in_clear: KeysInClear::Public,
+            in_clear: if opened.is_some() { KeysInClear::Any } else { KeysInClear::Public },
             is_answer: false,
             fingerprint: Fingerprint::of(token.as_bytes()),
-            hashes: TokenHashes::of_jwt(token, header.algorithm),
+            hashes: match opened {
+                None => TokenHashes::of_jwt(token, header.algorithm),
+                Some(_) => TokenHashes::of_text(token),
+            },
             asked_with: None,
         };
         self.judge(said, server, now, earlier)
@@ -195,7 +208,7 @@ impl Validator {
         };
         let expires = self.check_times(claims, now, self.policy.allow_no_expiry)?;
         let subject = claims.subject()?.map(str::to_owned);
-        let confirmation = match claims.confirmed(said.in_clear, &server.keys)? {
+        let confirmation = match claims.confirmed(said.in_clear, &server.decryption_keys)? {
             Some(confirmed) => confirmed.resolve(&self.client_keys, |kid| {
                 earlier(&EarlierKey { issuer: &server.issuer, subject: subject.as_deref()?, kid })
             })?,

@@ -6,15 +6,20 @@ use serde_json::json;
 use super::*;
 use crate::random::SystemRandom;
 
-const PAIRS: [(Management, Encryption); 4] = [
+const PAIRS: [(Management, Encryption); 9] = [
     (Management::Direct, Encryption::A128Gcm),
     (Management::Direct, Encryption::A256Gcm),
+    (Management::Direct, Encryption::A128CbcHs256),
+    (Management::A128Kw, Encryption::A128Gcm),
+    (Management::A128Kw, Encryption::A256Gcm),
+    (Management::A128Kw, Encryption::A128CbcHs256),
     (Management::A256Kw, Encryption::A128Gcm),
     (Management::A256Kw, Encryption::A256Gcm),
+    (Management::A256Kw, Encryption::A128CbcHs256),
 ];
 
 fn key_for(management: Management, encryption: Encryption) -> Jwk {
-    let bytes = if management == Management::Direct { encryption.key_bytes() } else { 32 };
+    let bytes = management.wrapping_key_bytes().unwrap_or(encryption.key_bytes());
     Jwk::generate_symmetric(bytes, &mut SystemRandom).unwrap().with_kid("shared").with_use("enc")
 }
 
@@ -105,10 +110,10 @@ fn alg_and_key_ops_of_the_shared_key_are_kept() {
         members.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
         Jwk::from_value(&members).unwrap()
     };
-    let wraps = |value| fits(&key(value), Management::A256Kw, Encryption::A128Gcm, "decrypt");
+    let wraps = |value| shares(&key(value), Management::A256Kw, Encryption::A128Gcm, "decrypt");
     assert!(wraps(json!({"alg": "A256KW"})) && wraps(json!({"key_ops": ["wrapKey", "unwrapKey"]})));
     assert!(!wraps(json!({"alg": "dir"})) && !wraps(json!({"key_ops": ["decrypt"]})));
-    let direct = |value| fits(&key(value), Management::Direct, Encryption::A256Gcm, "decrypt");
+    let direct = |value| shares(&key(value), Management::Direct, Encryption::A256Gcm, "decrypt");
     assert!(direct(json!({"alg": "A256GCM"})) && direct(json!({"alg": "dir"})));
     assert!(direct(json!({"key_ops": ["decrypt"]})) && !direct(json!({"key_ops": ["unwrapKey"]})));
     assert!(!direct(json!({"alg": "A256KW"})) && !direct(json!({"alg": "A128GCM"})));
@@ -119,6 +124,12 @@ fn encryption_wants_a_fitting_key() {
     let encrypt = |key: &Jwk| encrypt(b"p", key, Management::A256Kw, Encryption::A128Gcm, None, &mut SystemRandom);
     assert_eq!(encrypt(&Jwk::from_symmetric(&[1; 16]).unwrap()).err(), Some(KeyError::Unfit("A256KW")));
     assert_eq!(encrypt(&Jwk::generate_p256(&mut SystemRandom).unwrap()).err(), Some(KeyError::Unfit("A256KW")));
+    for management in Management::ALL.into_iter().filter(|management| management.is_asymmetric()) {
+        for key in [Jwk::from_symmetric(&[1; 32]).unwrap(), Jwk::generate_x25519(&mut SystemRandom).unwrap()] {
+            let verdict = super::encrypt(b"p", &key, management, Encryption::A256Gcm, None, &mut SystemRandom);
+            assert_eq!(verdict, Err(KeyError::Unfit(management.name())));
+        }
+    }
 }
 
 #[test]
@@ -133,11 +144,22 @@ fn headers_outside_the_profile_are_refused() {
         verdict(json!({"alg": "PBES2-HS256+A128KW", "enc": "A256GCM", "p2c": 1e9})),
         unsupported("PBES2-HS256+A128KW")
     );
-    assert_eq!(verdict(json!({"alg": "dir", "enc": "A128CBC-HS256"})), unsupported("A128CBC-HS256"));
-    for extension in
-        [json!({"alg": "dir", "enc": "A256GCM", "zip": "DEF"}), json!({"alg": "dir", "enc": "A256GCM", "crit": []})]
-    {
-        assert_eq!(verdict(extension), Some(Refusal::JweExtension));
+    assert_eq!(verdict(json!({"alg": "dir", "enc": "A256CBC-HS512"})), unsupported("A256CBC-HS512"));
+    for name in ["none", "A128GCMKW", "A192KW", "ECDH-ES+A192KW", "DIR", ""] {
+        assert_eq!(verdict(json!({"alg": name, "enc": "A256GCM"})), unsupported(name));
+    }
+    for (member, value) in [
+        ("zip", json!("DEF")),
+        ("crit", json!([])),
+        ("crit", json!(["exp"])),
+        ("b64", json!(false)),
+        ("b64", json!(true)),
+        ("p2s", json!("AAAA")),
+        ("p2c", json!(1)),
+    ] {
+        let mut header = json!({"alg": "dir", "enc": "A256GCM"});
+        header[member] = value;
+        assert_eq!(verdict(header), Some(Refusal::JweExtension), "{member}");
     }
     for malformed in [
         json!({}),
@@ -145,9 +167,151 @@ fn headers_outside_the_profile_are_refused() {
         json!({"alg": "dir"}),
         json!({"alg": 1, "enc": "A256GCM"}),
         json!({"alg": "dir", "enc": "A256GCM", "kid": 1}),
+        json!({"alg": "dir", "enc": "A256GCM", "kid": "k".repeat(limits::KID_BYTES + 1)}),
+        json!({"alg": "dir", "enc": "A256GCM", "cty": 1}),
+        json!({"alg": "dir", "enc": "A256GCM", "typ": 1}),
+        json!({"alg": "dir", "enc": "A256GCM", "iss": 1}),
+        json!({"alg": "dir", "enc": "A256GCM", "epk": {}}),
+        json!({"alg": "dir", "enc": "A256GCM", "apu": "AA"}),
+        json!({"alg": "ECDH-ES", "enc": "A256GCM"}),
     ] {
         assert_eq!(verdict(malformed), Some(Refusal::JweMalformed));
     }
+}
+
+/// A header with this ephemeral key, on pieces that look right.
+fn agreed(epk: &serde_json::Value, more: &serde_json::Value) -> String {
+    let mut header = json!({"alg": "ECDH-ES", "enc": "A256GCM", "epk": epk});
+    header.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let pieces = [header.to_string().as_bytes(), b"", &[1; 12], b"text", &[1; 16]].map(base64url::encode);
+    pieces.join(".")
+}
+
+#[test]
+fn ephemeral_keys_are_public_points_of_their_curve() {
+    let p256 = Jwk::generate_p256(&mut SystemRandom).unwrap();
+    let x25519 = Jwk::generate_x25519(&mut SystemRandom).unwrap();
+    let keys = set([p256.clone().with_use("enc"), x25519.clone().with_use("enc")]);
+    let verdict = |epk: &serde_json::Value| decrypt(&agreed(epk, &json!({})), &keys).err();
+    for good in [&p256, &x25519] {
+        assert_eq!(verdict(&good.public_value().unwrap()), Some(Refusal::JweUndecryptable));
+        assert_eq!(verdict(&good.secret_value()), Some(Refusal::JweMalformed));
+    }
+    let mut off_the_curve = p256.public_value().unwrap();
+    off_the_curve["y"] = off_the_curve["x"].clone();
+    let zero = base64url::encode(&[0; 32]);
+    for malformed in [
+        off_the_curve,
+        json!({"kty": "EC", "crv": "P-256", "x": zero, "y": zero}),
+        json!({"kty": "EC", "crv": "P-384", "x": zero, "y": zero}),
+        json!({"kty": "OKP", "crv": "X448", "x": zero}),
+        json!({"kty": "OKP", "crv": "X25519", "x": "AAAA"}),
+        json!({"kty": "oct", "k": zero}),
+        json!("key"),
+        json!(null),
+    ] {
+        assert_eq!(verdict(&malformed), Some(Refusal::JweMalformed), "{malformed}");
+    }
+    // Every agreement with this one gives zero.
+    assert_eq!(verdict(&json!({"kty": "OKP", "crv": "X25519", "x": zero})), Some(Refusal::JweUndecryptable));
+    // A key of another kind is nobody's contribution.
+    let ed25519 = Jwk::generate_ed25519(&mut SystemRandom).unwrap().public_value().unwrap();
+    assert_eq!(verdict(&ed25519), Some(Refusal::JweKeyMissing));
+    let epk = p256.public_value().unwrap();
+    for more in
+        [json!({"apu": "="}), json!({"apv": 1}), json!({"apu": "A".repeat(360)}), json!({"apv": "A".repeat(360)})]
+    {
+        assert_eq!(decrypt(&agreed(&epk, &more), &keys).err(), Some(Refusal::JweMalformed), "{more}");
+    }
+}
+
+#[test]
+fn private_keys_decrypt_only_if_they_say_so() {
+    let epk = Jwk::generate_p256(&mut SystemRandom).unwrap().public_value().unwrap();
+    let jwe = agreed(&epk, &json!({}));
+    let key = Jwk::generate_p256(&mut SystemRandom).unwrap();
+    let with_operations = |operations: serde_json::Value| {
+        let mut value = key.clone().with_use("enc").secret_value();
+        value["key_ops"] = operations;
+        Jwk::from_value(&value).unwrap()
+    };
+    for fit in [
+        key.clone().with_use("enc"),
+        key.clone().with_algorithm("ECDH-ES"),
+        key.clone().with_use("enc").with_algorithm("ECDH-ES"),
+        with_operations(json!(["deriveKey"])),
+        with_operations(json!(["deriveBits"])),
+    ] {
+        assert!(fit.can_decrypt());
+        assert!(!fit.can_verify(crate::jose::Algorithm::Es256), "it checks no signature");
+        assert_eq!(decrypt(&jwe, &set([fit])).err(), Some(Refusal::JweUndecryptable));
+    }
+    for unfit in [
+        key.clone(),
+        key.clone().with_use("sig"),
+        key.clone().with_use("sig").with_algorithm("ECDH-ES"),
+        key.clone().with_algorithm("ES256"),
+        key.clone().with_use("enc").with_algorithm("ES256"),
+        key.clone().with_use("enc").with_algorithm("ECDH-ES+A128KW"),
+        key.to_public().unwrap().with_use("enc"),
+        with_operations(json!(["sign"])),
+        Jwk::generate_x25519(&mut SystemRandom).unwrap().with_use("enc"),
+    ] {
+        assert_eq!(decrypt(&jwe, &set([unfit])).err(), Some(Refusal::JweKeyMissing));
+    }
+}
+
+/// With a wrong length, a wrong padding and a wrong key alike, a random key is tried, and the tag is wrong.
+#[test]
+fn rsa_tells_nothing_of_why() {
+    let key = Jwk::generate_rsa(2048).unwrap().with_use("enc");
+    let header = json!({"alg": "RSA-OAEP-256", "enc": "A128GCM"});
+    for encrypted_key in [vec![], vec![0; 256], vec![0xff; 256], vec![7; 255], vec![7; 257]] {
+        let pieces =
+            [header.to_string().as_bytes(), &encrypted_key, &[1; 12], b"text", &[1; 16]].map(base64url::encode);
+        let verdict = decrypt(&pieces.join("."), &set([key.clone()]));
+        assert_eq!(verdict.err(), Some(Refusal::JweUndecryptable), "{}", encrypted_key.len());
+    }
+}
+
+/// The tag is compared before anything is decrypted: a wrong padding behind a right tag is no way to ask about it, and any change of
+/// the text shows in the tag.
+#[test]
+fn contents_in_cbc_are_what_rfc_7518_says() {
+    // RFC 7518 appendix B.1.
+    let bytes = |hex: &str| -> Vec<u8> {
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    };
+    let key: Vec<u8> = (0..32).collect();
+    let sealed = || Sealed {
+        iv: bytes("1af38c2dc2b96ffdd86694092341bc04"),
+        text: bytes(
+            "c80edfa32ddf39d5ef00c0b468834279a2e46a1b8049f792f76bfe54b903a9c9a94ac9b47ad2655c5f10f9aef71427e2\
+             fc6f9b3f399a221489f16362c703233609d45ac69864e3321cf82935ac4096c86e133314c54019e8ca7980dfa4b9cf1b\
+             384c486f3a54c51078158ee5d79de59fbd34d848b3d69550a67646344427ade54b8851ffb598f7f80074b9473c82e2db",
+        ),
+        tag: bytes("652c3fa36b0a7c5b3219fab3a30bc1c4"),
+    };
+    let header = "The second principle of Auguste Kerckhoffs";
+    let opened = Encryption::A128CbcHs256.open(&key, header, sealed()).unwrap();
+    assert!(opened.starts_with(b"A cipher system must not be required to be secret"));
+    for spoil in
+        [|it: &mut Sealed| it.iv[0] ^= 1, |it: &mut Sealed| it.text[143] ^= 1, |it: &mut Sealed| it.tag[15] ^= 1]
+    {
+        let mut spoiled = sealed();
+        spoil(&mut spoiled);
+        assert!(Encryption::A128CbcHs256.open(&key, header, spoiled).is_none());
+    }
+    assert!(Encryption::A128CbcHs256.open(&key, "another header", sealed()).is_none());
+    assert!(Encryption::A128CbcHs256.open(&key[..31], header, sealed()).is_none());
+}
+
+#[test]
+fn the_same_key_twice_is_one_key() {
+    let key = Jwk::from_symmetric(&[5; 32]).unwrap();
+    let jwe = sealed(&key, Management::A256Kw, Encryption::A128Gcm);
+    assert!(decrypt(&jwe, &set([key.clone(), key.clone().with_kid("again"), key])).is_ok());
 }
 
 #[test]
@@ -156,7 +320,7 @@ fn pieces_of_the_wrong_size_are_malformed() {
         let key = key_for(management, encryption);
         let keys = set([key.clone()]);
         let jwe = sealed(&key, management, encryption);
-        for (index, wrong) in [(1, vec![0; 3]), (2, vec![0; 11]), (2, vec![0; 16]), (4, vec![0; 12]), (4, vec![])] {
+        for (index, wrong) in [(1, vec![0; 3]), (2, vec![0; 11]), (2, vec![0; 17]), (4, vec![0; 12]), (4, vec![])] {
             assert_eq!(decrypt(&with_piece(&jwe, index, &wrong), &keys).err(), Some(Refusal::JweMalformed));
         }
         for text in ["", "a.b.c", &format!("{jwe}.AA"), &jwe.replace('.', "=."), &"a".repeat(limits::JWE_BYTES + 1)] {
@@ -171,7 +335,10 @@ fn names_round_trip() {
         assert_eq!(management.to_string().parse(), Ok(management));
         assert_eq!(encryption.to_string().parse(), Ok(encryption));
     }
-    assert_eq!("A128KW".parse::<Management>(), Err(UnknownJweAlgorithm));
+    for management in Management::ALL {
+        assert_eq!(management.name().parse(), Ok(management));
+    }
+    assert_eq!("A192KW".parse::<Management>(), Err(UnknownJweAlgorithm));
     assert_eq!("a128gcm".parse::<Encryption>(), Err(UnknownJweAlgorithm));
 }
 
@@ -192,7 +359,7 @@ fn without_random_bytes_nothing_is_encrypted() {
 
 proptest! {
     #[test]
-    fn any_plaintext_survives(plaintext in proptest::collection::vec(any::<u8>(), 0..300), pair in 0..4_usize) {
+    fn any_plaintext_survives(plaintext in proptest::collection::vec(any::<u8>(), 0..300), pair in 0..PAIRS.len()) {
         let (management, encryption) = PAIRS[pair];
         let key = key_for(management, encryption);
         let jwe = encrypt(&plaintext, &key, management, encryption, None, &mut SystemRandom).unwrap();
