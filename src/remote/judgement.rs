@@ -95,8 +95,8 @@ impl Remote {
             return self.judge_by_server(validator, token, &whom, now, earlier);
         }
         let validated = match validator.validate_knowing(token, now, &earlier) {
-            // A token that is encrypted to somebody else, its server.
-            Err(Refusal::TokenEncrypted) if is_opaque => {
+            // A token that is encrypted, and not for us: to its server it says something.
+            Err(Refusal::JweKeyMissing | Refusal::JweUnsupported { .. } | Refusal::JweUndecryptable) if is_opaque => {
                 return self.judge_by_server(validator, token, &Whom::Any, now, earlier);
             }
             Ok(validated) => validated,

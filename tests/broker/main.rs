@@ -23,6 +23,7 @@ mod client_renewal;
 mod connecting;
 mod crowd;
 mod discovery;
+mod encrypted_tokens;
 mod endurance;
 mod expiry;
 mod extended_master_secret;
@@ -74,6 +75,7 @@ static CASES: &[&[Case]] = &[
     connecting::CASES,
     mqtt311::CASES,
     tokens::CASES,
+    encrypted_tokens::CASES,
     scopes::CASES,
     scope_formats::CASES,
     shown_keys::CASES,
