@@ -22,6 +22,7 @@ mod client_reauthentication;
 mod client_renewal;
 mod connecting;
 mod crowd;
+mod cwt;
 mod discovery;
 mod encrypted_tokens;
 mod endurance;
@@ -96,6 +97,7 @@ static CASES: &[&[Case]] = &[
     extended_master_secret::CASES,
     load::CASES,
     crowd::CASES,
+    cwt::CASES,
     held::CASES,
     late_wills::CASES,
     restarts::CASES,

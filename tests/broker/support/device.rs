@@ -1,5 +1,7 @@
 //! A client with a key and a token, and the ways to come in with them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::authority::{AUDIENCE, Authority, Claims, encode, now};
@@ -167,19 +169,27 @@ impl Device {
         Self { key, ..self.clone() }
     }
 
+    /// The token where bytes may stand: a CWT, which is kept in base64url, is none itself.
+    fn token_bytes(&self) -> Vec<u8> {
+        match URL_SAFE_NO_PAD.decode(&self.token) {
+            Ok(cwt) if matches!(cwt.as_slice(), [0xd0..=0xd2 | 0xd8, ..]) => cwt,
+            _ => self.token.as_bytes().to_vec(),
+        }
+    }
+
     /// The CONNECT for a way in, on this connection. For the challenge: without the answer.
     pub fn connect(&self, client: &Client, way: Way) -> Connect {
         let exporter_proof = || self.key.sign(&client.exporter());
-        // A JWT is base64url already; an opaque token has to be made it (RFC 9431, section 6).
+        // A JWT is base64url already; a CWT and an opaque token have to be made it (RFC 9431, section 6).
         let is_jwt = self.token.starts_with("eyJ") && self.token.contains('.');
-        let text = if is_jwt { self.token.clone() } else { encode(self.token.as_bytes()) };
+        let text = if is_jwt { self.token.clone() } else { encode(&self.token_bytes()) };
         let user_name = || format!("ace{text}").into_bytes();
         match way {
             Way::Exporter => {
-                let data = [binary(self.token.as_bytes()), exporter_proof()].concat();
+                let data = [binary(&self.token_bytes()), exporter_proof()].concat();
                 Connect::ace(&self.id, data)
             }
-            Way::Challenge => Connect::ace(&self.id, binary(self.token.as_bytes())),
+            Way::Challenge => Connect::ace(&self.id, binary(&self.token_bytes())),
             Way::UserName(protocol) => Connect::credentials(protocol, &self.id, &user_name(), &exporter_proof()),
             Way::UserNameText(protocol) => {
                 let text = encode(&exporter_proof());

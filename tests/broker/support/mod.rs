@@ -7,6 +7,7 @@ pub mod broker;
 pub mod brokers;
 pub mod case;
 pub mod client;
+pub mod cwt;
 pub mod device;
 pub mod https_server;
 pub mod introspector;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base64url;
-use crate::cose::looks_like_cwt;
+use crate::cose::{self, looks_like_cwt};
 use crate::jose::looks_like_jwt;
 use crate::limits;
 
@@ -29,8 +29,8 @@ fn looks_like_token(bytes: &[u8]) -> bool {
 /// The fewest bytes that an opaque token can have: what can be guessed is none (RFC 6749 §10.10 wants 128 bits at least).
 const OPAQUE_BYTES_MIN: usize = 16;
 
-/// Whether a token is one that only its server can read: neither a signed JWT nor anything but visible ASCII (RFC 6749 appendix
-/// A.12).
+/// Whether a token is one that only its server can read: neither a signed JWT, nor a CWT in base64url, nor anything but visible
+/// ASCII (RFC 6749 appendix A.12).
 #[must_use]
 pub fn is_opaque(token: &str) -> bool {
     let is_signed_jwt = || looks_like_jwt(token.as_bytes()) && token.bytes().filter(|byte| *byte == b'.').count() == 2;
@@ -38,6 +38,7 @@ pub fn is_opaque(token: &str) -> bool {
         && token.len() <= limits::TOKEN_BYTES
         && token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
         && !is_signed_jwt()
+        && cose::cwt(token.as_bytes()).is_none()
 }
 
 /// The opaque token in a text, base64url-encoded as RFC 9431 §6 wants it, if there is one.
@@ -82,7 +83,8 @@ mod tests {
         }
         let long = "t".repeat(limits::TOKEN_BYTES + 1);
         let jwt = "eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJhIn0.c2ln";
-        for other in ["", "shorter-than-16", jwt, "2YotnFZFEjr1zCsicMW\n", "2YotnFZFEjr1zCsic\u{e9}", &long] {
+        let cwt = base64url::encode(&[&b"\xd2\x84"[..], &[0; 20]].concat());
+        for other in ["", "shorter-than-16", jwt, &cwt, "2YotnFZFEjr1zCsicMW\n", "2YotnFZFEjr1zCsic\u{e9}", &long] {
             assert!(!is_opaque(other), "{other}");
             assert_eq!(opaque_token_text(base64url::encode(other.as_bytes()).as_bytes()), None, "{other}");
         }
