@@ -34,6 +34,7 @@ mod harness_https_server;
 mod held;
 mod hostile;
 mod interplay;
+mod introspection;
 mod late_wills;
 mod live_keys;
 mod load;
@@ -103,6 +104,7 @@ static CASES: &[&[Case]] = &[
     restarts::CASES,
     revocation::CASES,
     live_keys::CASES,
+    introspection::CASES,
     client_connecting::CASES,
     client_reauthentication::CASES,
     client_renewal::CASES,
