@@ -1,17 +1,13 @@
 //! T2: tokens that only their server can read, and tokens that their server is asked about besides (RFC 7662, RFC 9200 §5.9).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
 
 use crate::support::case::cases;
-use crate::support::https_server::Request;
-use crate::support::key::random;
-use crate::support::pki::pki;
+use crate::support::introspector::{SECRET, asking};
 use crate::support::{
-    Answer, Authority, Claims, Ctx, Device, Gate, HttpsServer, Key, Protocol, Setup, Way, encode, secrets,
+    Answer, Authority, Claims, Ctx, Device, Gate, HttpsServer, Introspector, Key, Protocol, Setup, Way, now,
 };
 
 cases! {
@@ -34,78 +30,21 @@ cases! {
 const WAYS: [Way; 2] = [Way::Exporter, Way::Challenge];
 const PATH: &str = "/introspect";
 
-/// A server that knows tokens.
-struct Introspector {
-    server: HttpsServer,
-    known: Arc<Mutex<HashMap<String, Value>>>,
-}
-
-impl Introspector {
-    fn start() -> Self {
-        Self::start_at(0)
-    }
-
-    fn start_at(port: u16) -> Self {
-        let known = Arc::<Mutex<HashMap<String, Value>>>::default();
-        let knows = Arc::clone(&known);
-        let server = HttpsServer::start_at(port, move |request| {
-            let token = request.field("token").unwrap_or_default();
-            let said = knows.lock().unwrap().get(&token).cloned();
-            answer(&said.unwrap_or_else(|| json!({"active": false})))
-        });
-        Self { server, known }
-    }
-
-    fn knows(&self, token: &str, claims: Claims) {
-        self.known.lock().unwrap().insert(token.to_owned(), Value::Object(claims.set("active", true).0));
-    }
-
-    /// A device with an opaque token that the server knows, as the case wants it.
-    fn device(&self, id: &str, key: Key, change: impl FnOnce(Claims) -> Claims) -> Device {
-        let device = stranger(id, key);
-        self.knows(&device.token, change(Authority::new().claims(id, &device.key)));
-        device
-    }
-
-    fn setup(&self) -> Setup {
-        asking(Setup::new(), &self.server.url(PATH), "")
-    }
-}
-
-/// A device whose token nobody knows.
-fn stranger(id: &str, key: Key) -> Device {
-    let token = encode(&random(24));
-    secrets::register(token.as_bytes());
-    Device { id: id.to_owned(), token, key }
-}
-
 fn answer(said: &Value) -> Answer {
     Answer::ok("application/json", said.to_string().into_bytes())
 }
 
-/// The same with a server that can be asked there.
-fn asking(setup: Setup, url: &str, more: &str) -> Setup {
-    let secret = encode(&random(24));
-    secrets::register(secret.as_bytes());
-    let table = format!(
-        "[authorization_server.introspection]\nurl = {}\nca_file = \"{{dir}}/as-ca.pem\"\nclient_id = \"broker\"\n\
-         client_secret_file = \"{{dir}}/secret\"\n{more}",
-        json!(url)
-    );
-    setup.file("as-ca.pem", &pki().authority).file("secret", &secret).server(&table)
-}
-
-fn asked_about(server: &HttpsServer, device: &Device) -> usize {
-    let is_about = |request: &&Request| request.field("token").as_deref() == Some(&device.token);
-    server.requests().iter().filter(is_about).count()
+/// What a server says that has nothing to say of a token but that it is active.
+fn active() -> Value {
+    json!({"active": true})
 }
 
 fn t2_opaque_token_is_what_its_server_says(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup().start(ctx);
+    let broker = introspector.setup(&[]).start(ctx);
     for way in WAYS {
         let device =
-            introspector.device(&format!("{way:?}"), Key::p256(), |claims| claims.scope(&[("own/#", &["pub"])]));
+            introspector.device_with(&format!("{way:?}"), Key::p256(), |claims| claims.scope(&[("own/#", &["pub"])]));
         let mut client = device.enter(&broker, way);
         assert_eq!(
             (client.publish1("own/topic", b"x"), client.publish1("dev/a", b"x")),
@@ -115,14 +54,13 @@ fn t2_opaque_token_is_what_its_server_says(ctx: &Ctx) {
         // And once more, by what is known.
         drop(client);
         drop(device.enter(&broker, way));
-        assert_eq!(asked_about(&introspector.server, &device), 1);
+        assert_eq!(introspector.asked_about(&device), 1);
     }
     let requests = introspector.server.requests();
-    let secret = std::fs::read_to_string(broker.file("secret")).unwrap();
     for request in &requests {
         assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", PATH));
         assert_eq!(request.field("token_type_hint").as_deref(), Some("access_token"));
-        assert_eq!(request.basic(), Some(("broker".to_owned(), secret.clone())));
+        assert_eq!(request.basic(), Some(("broker".to_owned(), SECRET.to_owned())));
     }
     let log = broker.stop();
     assert!(log.contains("ace: introspection: active=2 inactive=0"), "the counters at the end: {log}");
@@ -131,20 +69,20 @@ fn t2_opaque_token_is_what_its_server_says(ctx: &Ctx) {
 /// What only the broker reads may have the key in clear.
 fn t2_server_gives_the_symmetric_key(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup().start(ctx);
+    let broker = introspector.setup(&[]).start(ctx);
     for way in WAYS {
-        let device = introspector.device(&format!("{way:?}"), Key::oct(32), |claims| claims);
+        let device = introspector.device_with(&format!("{way:?}"), Key::oct(32), |claims| claims);
         device.enter(&broker, way).round_trip("dev/a");
     }
 }
 
 /// Many clients with one token, all at the same time: the server is asked once.
 fn t2_many_wait_for_one_answer(ctx: &Ctx) {
-    let device = stranger("device", Key::ed25519());
+    let device = Introspector::stranger("device", Key::ed25519());
     let (gate, claims) = (Gate::shut(), Authority::new().claims("device", &device.key).set("active", true));
     let (said, wait) = (Value::Object(claims.0), gate.clone());
     let server = HttpsServer::start(move |_| answer(&said).when(&wait));
-    let broker = asking(Setup::new(), &server.url(PATH), "timeout = \"20s\"").start(ctx);
+    let broker = asking(Setup::new(), &server.url(PATH), &["timeout = \"20s\""]).start(ctx);
     thread::scope(|scope| {
         let clients: Vec<_> = (0..10)
             .map(|number| {
@@ -163,30 +101,33 @@ fn t2_many_wait_for_one_answer(ctx: &Ctx) {
 
 fn t2_second_server_knows_the_token(ctx: &Ctx) {
     let (first, second) = (Introspector::start(), Introspector::start());
-    let setup = first.setup().server("[[authorization_server]]\nissuer = \"https://second.test\"");
-    let broker = asking(setup, &second.server.url(PATH), "").start(ctx);
-    let device = second.device("device", Key::ed25519(), |claims| claims.set("iss", "https://second.test"));
+    let setup = first.setup(&[]).server("[[authorization_server]]\nissuer = \"https://second.test\"");
+    let broker = asking(setup, &second.server.url(PATH), &[]).start(ctx);
+    let device = second.device_with("device", Key::ed25519(), |claims| claims.set("iss", "https://second.test"));
     device.enter(&broker, Way::Exporter).round_trip("dev/a");
-    assert_eq!((asked_about(&first.server, &device), asked_about(&second.server, &device)), (1, 1));
-    stranger("stranger", Key::ed25519()).attempt(&broker, Way::Exporter).refused(&broker, "token-inactive");
+    assert_eq!((first.asked_about(&device), second.asked_about(&device)), (1, 1));
+    Introspector::stranger("stranger", Key::ed25519())
+        .attempt(&broker, Way::Exporter)
+        .refused(&broker, "token-inactive");
 }
 
 fn t2_signed_token_is_confirmed(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = asking(Setup::new(), &introspector.server.url(PATH), "introspect_jwt = true").start(ctx);
+    let broker = introspector.setup(&["introspect_jwt = true"]).start(ctx);
     for way in [Way::Exporter, Way::Challenge, Way::UserName(Protocol::V311)] {
         let device = broker.device(&format!("{way:?}"));
-        introspector.knows(&device.token, Claims(serde_json::Map::new()));
+        introspector.say(&device, active());
         device.enter(&broker, way).round_trip("dev/a");
-        assert_eq!(asked_about(&introspector.server, &device), 1);
+        assert_eq!(introspector.asked_about(&device), 1);
     }
 }
 
 fn t2_signed_token_of_a_server_without_keys_is_asked_about(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup().keys_by_url(None).start(ctx);
+    let broker = introspector.setup(&[]).keys_by_url(None).start(ctx);
     let device = broker.device("device");
-    introspector.knows(&device.token, broker.setup().authority.claims("device", &device.key));
+    let claims = broker.setup().authority.claims("device", &device.key).set("active", true);
+    introspector.say(&device, Value::Object(claims.0));
     device.enter(&broker, Way::Challenge).round_trip("dev/a");
     broker.device("stranger").attempt(&broker, Way::Challenge).refused(&broker, "token-inactive");
 }
@@ -194,15 +135,16 @@ fn t2_signed_token_of_a_server_without_keys_is_asked_about(ctx: &Ctx) {
 /// That it could not be asked is not remembered against a token.
 fn t2_server_that_was_down_is_asked_when_it_is_back(ctx: &Ctx) {
     let port = crate::support::broker::free_port();
-    let setup = asking(Setup::new(), &format!("https://localhost:{port}{PATH}"), "");
+    let setup = asking(Setup::new(), &format!("https://localhost:{port}{PATH}"), &[]);
     let broker = setup.start(ctx);
-    let mut device = stranger("device", Key::ed25519());
+    let mut device = Introspector::stranger("device", Key::ed25519());
     for way in WAYS {
         device.attempt(&broker, way).unavailable(&broker);
     }
     broker.wait_for_line(&["ace: the introspection endpoint", "cannot be reached"]);
     let introspector = Introspector::start_at(port);
-    introspector.knows(&device.token, Authority::new().claims("device", &device.key));
+    let claims = Authority::new().claims("device", &device.key).set("active", true);
+    introspector.say(&device, Value::Object(claims.0));
     for way in WAYS {
         device.id = format!("device {way:?}");
         device.enter(&broker, way).round_trip("dev/a");
@@ -212,19 +154,19 @@ fn t2_server_that_was_down_is_asked_when_it_is_back(ctx: &Ctx) {
 
 fn t2_token_that_is_not_active_lets_nobody_in(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup().start(ctx);
+    let broker = introspector.setup(&[]).start(ctx);
     for way in WAYS {
-        let stranger = stranger(&format!("{way:?}"), Key::ed25519());
+        let stranger = Introspector::stranger(&format!("{way:?}"), Key::ed25519());
         stranger.attempt(&broker, way).refused(&broker, "token-inactive");
         // The server is not asked each time.
         stranger.attempt(&broker, way).refused(&broker, "token-inactive");
-        assert_eq!(asked_about(&introspector.server, &stranger), 1);
+        assert_eq!(introspector.asked_about(&stranger), 1);
     }
 }
 
 fn t2_answers_for_others_let_nobody_in(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup().start(ctx);
+    let broker = introspector.setup(&[]).start(ctx);
     type Change = fn(Claims) -> Claims;
     let cases: [(&str, Change); 5] = [
         ("audience-foreign", |claims| claims.set("aud", "another-broker")),
@@ -235,7 +177,7 @@ fn t2_answers_for_others_let_nobody_in(ctx: &Ctx) {
     ];
     for (code, change) in cases {
         for way in WAYS {
-            let device = introspector.device(&format!("{code} {way:?}"), Key::ed25519(), change);
+            let device = introspector.device_with(&format!("{code} {way:?}"), Key::ed25519(), change);
             device.attempt(&broker, way).refused(&broker, code);
         }
     }
@@ -260,9 +202,9 @@ fn t2_server_that_fails_lets_nobody_in(ctx: &Ctx) {
     ] {
         let name = format!("{fails:?}");
         let server = HttpsServer::start(move |_| fails.clone());
-        let broker = asking(Setup::new(), &server.url(PATH), "timeout = \"500ms\"").start(ctx);
+        let broker = asking(Setup::new(), &server.url(PATH), &["timeout = \"500ms\""]).start(ctx);
         let mut inside = broker.device("inside").enter(&broker, Way::Exporter);
-        let device = stranger("device", Key::ed25519());
+        let device = Introspector::stranger("device", Key::ed25519());
         device.attempt(&broker, Way::Challenge).unavailable(&broker);
         broker.wait_for_line(&["ace: the introspection endpoint", "what it has said counts"]);
         assert!(server.requests().iter().all(|request| request.target == PATH), "{name}");
@@ -272,7 +214,7 @@ fn t2_server_that_fails_lets_nobody_in(ctx: &Ctx) {
 
 fn t2_token_of_nobodys_is_not_shown_to_anybody(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup().start(ctx);
+    let broker = introspector.setup(&[]).start(ctx);
     let foreign = Authority { issuer: "https://unknown.test".into(), ..Authority::new() };
     let device = Device::new(&foreign, "foreign", Key::ed25519(), |claims| claims);
     device.attempt(&broker, Way::Challenge).refused(&broker, "issuer-unknown");
@@ -295,11 +237,9 @@ fn t2_token_of_nobodys_is_not_shown_to_anybody(ctx: &Ctx) {
 /// The answer can end a signed token sooner, and cannot let it live longer.
 fn t2_signed_token_ends_with_its_confirmation(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = asking(Setup::new(), &introspector.server.url(PATH), "introspect_jwt = true")
-        .tokens("leeway = \"0\"")
-        .start(ctx);
+    let broker = introspector.setup(&["introspect_jwt = true"]).tokens("leeway = \"0\"").start(ctx);
     let device = broker.device("sooner");
-    introspector.knows(&device.token, Claims(serde_json::Map::new()).expires_in(2));
+    introspector.say(&device, json!({"active": true, "exp": now().as_secs() + 2}));
     let mut client = device.enter(&broker, Way::Challenge);
     client.round_trip("dev/a");
     client.expect_not_authorized();
@@ -309,9 +249,9 @@ fn t2_signed_token_ends_with_its_confirmation(ctx: &Ctx) {
 
 fn t2_right_token_with_a_wrong_proof_lets_nobody_in(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup().start(ctx);
+    let broker = introspector.setup(&[]).start(ctx);
     for way in WAYS {
-        let device = introspector.device(&format!("{way:?}"), Key::ed25519(), |claims| claims);
+        let device = introspector.device_with(&format!("{way:?}"), Key::ed25519(), |claims| claims);
         device.with_key(Key::ed25519()).attempt(&broker, way).refused(&broker, "proof-wrong");
     }
 }

@@ -34,10 +34,15 @@ struct Known {
 impl Introspector {
     /// One that answers at once.
     pub fn start() -> Self {
+        Self::start_at(0)
+    }
+
+    /// The same on this port.
+    pub fn start_at(port: u16) -> Self {
         let known = Known { answers: HashMap::new(), shape: Box::new(|_, answer| answer) };
         let known = Arc::new(Mutex::new(known));
         let asked = Arc::clone(&known);
-        let server = HttpsServer::start(move |request| {
+        let server = HttpsServer::start_at(port, move |request| {
             let known = asked.lock().expect("answers");
             let token = request.field("token").unwrap_or_default();
             let said = known.answers.get(&token).cloned().unwrap_or_else(|| json!({ "active": false }));
@@ -48,16 +53,7 @@ impl Introspector {
 
     /// A broker that asks it, with these lines besides in the table.
     pub fn setup(&self, lines: &[&str]) -> Setup {
-        let setup = Setup::with(self.authority.clone())
-            .file("as-ca.pem", &pki().authority)
-            .file("introspection.secret", SECRET)
-            .server("[authorization_server.introspection]")
-            .server(&format!("url = \"{}\"", self.server.url("/introspect")))
-            .server("client_id = \"broker\"")
-            .server("client_secret_file = \"{dir}/introspection.secret\"")
-            .server("ca_file = \"{dir}/as-ca.pem\"");
-        secrets::register(SECRET.as_bytes());
-        lines.iter().fold(setup, |setup, line| setup.server(line))
+        asking(Setup::with(self.authority.clone()), &self.server.url("/introspect"), lines)
     }
 
     /// A client whose token only the server can read.
@@ -68,11 +64,16 @@ impl Introspector {
     /// The same with this key, and with other claims.
     pub fn device_with(&self, id: &str, key: Key, change: impl FnOnce(Claims) -> Claims) -> Device {
         let claims = change(self.authority.claims(id, &key)).set("active", true);
-        let token = encode(&random(24));
-        secrets::register(token.as_bytes());
-        let device = Device { id: id.to_owned(), key, token };
+        let device = Self::stranger(id, key);
         self.say(&device, Value::Object(claims.0));
         device
+    }
+
+    /// A client whose token nobody knows.
+    pub fn stranger(id: &str, key: Key) -> Device {
+        let token = encode(&random(24));
+        secrets::register(token.as_bytes());
+        Device { id: id.to_owned(), key, token }
     }
 
     /// Says this of the client's token from now on.
@@ -95,4 +96,18 @@ impl Introspector {
         let requests = self.server.requests();
         requests.iter().filter(|request| request.field("token").as_deref() == Some(&*device.token)).count()
     }
+}
+
+/// The same broker, asking there about its last server's tokens, with these lines besides in the table.
+pub fn asking(setup: Setup, url: &str, lines: &[&str]) -> Setup {
+    secrets::register(SECRET.as_bytes());
+    let setup = setup
+        .file("as-ca.pem", &pki().authority)
+        .file("introspection.secret", SECRET)
+        .server("[authorization_server.introspection]")
+        .server(&format!("url = \"{url}\""))
+        .server("client_id = \"broker\"")
+        .server("client_secret_file = \"{dir}/introspection.secret\"")
+        .server("ca_file = \"{dir}/as-ca.pem\"");
+    lines.iter().fold(setup, |setup, line| setup.server(line))
 }
