@@ -76,7 +76,8 @@ pub(super) struct RevocationList {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Introspection {
-    pub(super) url: Spanned<String>,
+    #[serde(default)]
+    pub(super) url: Option<Spanned<String>>,
     #[serde(default = "sixty_seconds")]
     pub(super) cache: Spanned<WrittenDuration>,
     #[serde(default = "two_seconds")]

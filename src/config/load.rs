@@ -433,7 +433,12 @@ mod tests {
                 "more than 4096 bytes",
             ),
             (with("[authorization_server.introspection]\nurl = \"x\"\n"), Some(6), "not an https URL"),
-            (with("[authorization_server.introspection]\ncache = \"5s\"\n"), Some(5), "url"),
+            (with("[authorization_server.introspection]\ncache = \"5s\"\n"), Some(3), "introspection needs a url"),
+            (
+                without_jwks("as") + "[authorization_server.introspection]\ncache = \"5s\"\n",
+                Some(3),
+                "introspection needs a url",
+            ),
             (with(&introspection("cache = \"1s\"")), Some(7), "cache must be between 2s and 3600s"),
             (with(&introspection("cache = \"5s\"\ntimeout = \"3s\"")), Some(7), "at least twice its timeout"),
             (with(&introspection("timeout = \"1m\"")), Some(7), "timeout must be between 100ms and 30s"),
@@ -569,6 +574,10 @@ mod tests {
             sources("issuer = \"https://as.example/one\""),
             ["https://as.example/.well-known/oauth-authorization-server/one"]
         );
+        let asked = "issuer = \"https://as.example\"\n[authorization_server.introspection]\n";
+        assert_eq!(sources(asked), ["https://as.example/.well-known/oauth-authorization-server"]);
+        // It has none: it is asked about all of its tokens.
+        assert!(sources(&format!("{asked}url = \"https://as.example/introspect\"")).is_empty());
     }
 
     #[test]

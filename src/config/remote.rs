@@ -66,7 +66,7 @@ impl Source<'_> {
                 span.map_or(Ok(None), |span| Err(self.error(span, "jwks is a file, so there is no use for it")))
             }
             // It is asked about all of its tokens.
-            None if server.introspection.is_some() => Ok(None),
+            None if server.introspection.as_ref().is_some_and(|asked| asked.url.is_some()) => Ok(None),
             None => {
                 let span = server.issuer.span();
                 let Some(url) = KeySource::metadata_url(issuer) else {
@@ -112,7 +112,7 @@ impl Source<'_> {
         for (server, asked) in asked {
             if sources.len() == SERVERS_MAX {
                 let reason = format_args!("more than {SERVERS_MAX} servers are to be asked about tokens");
-                return Err(self.error(asked.url.span(), reason));
+                return Err(self.error(server.issuer.span(), reason));
             }
             let timeout = self.within("timeout", &asked.timeout, &TIMEOUTS)?;
             let cache = self.within("cache", &asked.cache, &CACHES)?;
@@ -130,13 +130,24 @@ impl Source<'_> {
                 certificate_key_file: asked.client_certificate_key_file.as_ref(),
             };
             let issuer = server.issuer.get_ref();
-            let endpoint = self.endpoint(&asked.url, asked.ca_file.as_ref(), timeout, &client, issuer)?;
+            let endpoint = |url: &Spanned<String>| self.endpoint(url, asked.ca_file.as_ref(), timeout, &client, issuer);
+            let endpoint = match (&asked.url, KeySource::metadata_url(issuer)) {
+                (Some(url), _) => endpoint(url)?,
+                // It says where, with where its keys are.
+                (None, Some(url)) if server.jwks.is_none() => {
+                    endpoint(&Spanned::new(server.issuer.span(), url))?.not_known_yet()
+                }
+                (None, _) => {
+                    let reason = "introspection needs a url, unless the server is found by its issuer, an https URL, without jwks";
+                    return Err(self.error(server.issuer.span(), reason));
+                }
+            };
             sources.push(IntrospectionSource {
                 issuer: issuer.clone(),
                 endpoint: Arc::new(endpoint),
                 cache,
                 introspect_jwt: asked.introspect_jwt,
-                has_no_keys: server.jwks.is_none(),
+                has_no_keys: server.jwks.is_none() && asked.url.is_some(),
             });
         }
         Ok(sources)

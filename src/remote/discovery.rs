@@ -25,6 +25,11 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
+    /// Whether the server is to be asked about tokens, and has no keys.
+    pub(super) const fn has_no_keys(&self) -> bool {
+        self.jwks_uri.is_none() && self.introspection_endpoint.is_some()
+    }
+
     /// Checked: it is this issuer's, and names nothing that is not protected by TLS.
     fn read(text: &[u8], issuer: &str) -> Result<Self, RequestError> {
         let unusable = |reason: &str| RequestError::Unusable(reason.to_owned());

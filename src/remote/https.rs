@@ -91,8 +91,9 @@ pub(super) struct Content {
 pub struct Endpoint {
     url: String,
     agent: Agent,
-    client: ClientAuthentication,
+    client: Arc<ClientAuthentication>,
     timeout: Duration,
+    is_known: bool,
 }
 
 impl Endpoint {
@@ -107,13 +108,13 @@ impl Endpoint {
         }
         let authorities = RootCerts::new_with_certs(&authorities(trusted)?);
         let agent = agent(authorities, None, timeout);
-        Ok(Self { url: url.into(), agent, client: ClientAuthentication::None, timeout })
+        Ok(Self { url: url.into(), agent, client: Arc::default(), timeout, is_known: true })
     }
 
     /// The same with the broker's own id and secret at that server (RFC 6749 §2.3.1).
     #[must_use]
     pub fn with_client(mut self, id: &str, secret: &str) -> Self {
-        self.client = ClientAuthentication::secret(id, secret);
+        self.client = Arc::new(ClientAuthentication::secret(id, secret));
         self
     }
 
@@ -122,7 +123,7 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError::ClientKey`] if the key cannot sign.
     pub fn with_client_key(mut self, id: &str, key: Jwk, audience: &str) -> Result<Self, EndpointError> {
-        self.client = ClientAuthentication::Key(Box::new(Assertion::new(id, key, audience)?));
+        self.client = Arc::new(ClientAuthentication::Key(Box::new(Assertion::new(id, key, audience)?)));
         Ok(self)
     }
 
@@ -134,7 +135,7 @@ impl Endpoint {
         let certificate = client::certificate(chain, key)?;
         let authorities = self.agent.config().tls_config().root_certs().clone();
         self.agent = agent(authorities, Some(certificate), self.timeout);
-        self.client = ClientAuthentication::Certificate { id: id.into() };
+        self.client = Arc::new(ClientAuthentication::Certificate { id: id.into() });
         Ok(self)
     }
 
@@ -180,6 +181,9 @@ impl Endpoint {
         most: u64,
         timeout: Duration,
     ) -> Result<Zeroizing<Vec<u8>>, RequestError> {
+        if !self.is_known {
+            return Err(RequestError::Unusable("where it is asked about tokens is not known".into()));
+        }
         let own = self.client.parameters().map_err(|error| RequestError::Unusable(error.to_string()))?;
         let form = form(parameters.iter().copied().chain(own.iter().map(|(name, value)| (*name, value.as_str()))));
         let mut request = self
@@ -216,12 +220,28 @@ impl Endpoint {
         if !url.starts_with("https://") {
             return Err(EndpointError::NotHttps(url.into()));
         }
-        Ok(Self {
-            url: url.into(),
-            agent: self.agent.clone(),
-            client: ClientAuthentication::None,
-            timeout: self.timeout,
-        })
+        let agent = self.agent.clone();
+        Ok(Self { url: url.into(), agent, client: Arc::default(), timeout: self.timeout, is_known: true })
+    }
+
+    /// The same, but not what is to be asked: that is said by what is at its URL. Nothing can be posted to it.
+    #[must_use]
+    pub fn not_known_yet(self) -> Self {
+        Self { is_known: false, ..self }
+    }
+
+    /// Whether it is what is to be asked.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// What is to be asked, when it is known: reached in the same way, by the same client.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if it can never be reached so.
+    pub(super) fn found(&self, url: &str) -> Result<Self, EndpointError> {
+        Ok(Self { client: Arc::clone(&self.client), ..self.at(url)? })
     }
 
     /// Gets what anybody may know, as one of these media types, and for how long it is fresh. Waits: not for the broker's thread.

@@ -93,6 +93,13 @@ impl KeySource {
             Ok(discovered) => discovered,
             Err(error) => return Fetched { discovered: None, published: Err(error) },
         };
+        if discovered.metadata.has_no_keys() {
+            let lifetime = discovered.until.saturating_duration_since(Instant::now());
+            return Fetched {
+                discovered: Some(discovered),
+                published: Ok(Published { keys: JwkSet::default(), lifetime }),
+            };
+        }
         let unusable = |reason: &str| RequestError::Unusable(reason.to_owned());
         let url = discovered.metadata.jwks_uri.as_deref().ok_or_else(|| unusable("its metadata name no jwks_uri"));
         let endpoint = url.and_then(|url| oauth.at(url).map_err(|error| unusable(&error.to_string())));
@@ -175,6 +182,8 @@ pub struct KeySet {
     keys: JwkSet,
     taken: Option<Instant>,
     discovered: Option<Discovered>,
+    /// Whether the server has said something else than before about where it is asked, or about having keys at all.
+    has_moved: bool,
     counters: KeyCounters,
     answers: Receiver<Result<Fetched, RequestError>>,
     answer: Sender<Result<Fetched, RequestError>>,
@@ -204,6 +213,7 @@ impl KeySet {
             keys: JwkSet::default(),
             taken: None,
             discovered: None,
+            has_moved: false,
             counters: KeyCounters::default(),
             answers,
             answer,
@@ -258,6 +268,16 @@ impl KeySet {
     #[must_use]
     pub fn introspection_endpoint(&self) -> Option<&str> {
         self.discovered.as_ref()?.metadata.introspection_endpoint.as_deref()
+    }
+
+    /// Whether the server is to be asked about tokens in another way than when this was asked last.
+    pub(super) const fn take_moved(&mut self) -> bool {
+        std::mem::replace(&mut self.has_moved, false)
+    }
+
+    /// Whether the server has no keys, by its own word: it has to be asked about all of its tokens.
+    pub(super) fn is_of_none(&self) -> bool {
+        self.taken.is_some() && self.keys.keys().is_empty()
     }
 
     /// Takes up an answer, if one has come, and asks again when it is time. Never waits.
@@ -354,9 +374,16 @@ impl KeySet {
     fn take_up(&mut self, answer: Result<Fetched, RequestError>, now: Instant) -> Option<KeyNews> {
         let (discovered, published) =
             answer.map_or_else(|error| (None, Err(error)), |fetched| (fetched.discovered, fetched.published));
+        let before = (self.introspection_endpoint().map(str::to_owned), self.is_of_none());
         if discovered.is_some() {
             self.discovered = discovered;
         }
+        let news = self.judge(published, now);
+        self.has_moved |= (self.introspection_endpoint(), self.is_of_none()) != (before.0.as_deref(), before.1);
+        news
+    }
+
+    fn judge(&mut self, published: Result<Published, RequestError>, now: Instant) -> Option<KeyNews> {
         match published {
             Ok(Published { keys, lifetime }) => {
                 let metadata = self.discovered.as_ref().map(|known| known.until.saturating_duration_since(now));

@@ -42,8 +42,10 @@ pub struct Remote {
     pub workers: Workers,
     /// The lists of revoked tokens.
     pub revocation_lists: Vec<RevocationList>,
-    /// What servers say about tokens.
+    /// What servers say about tokens, and where they are asked, as configured.
     introspection: Introspection,
+    introspection_sources: Vec<IntrospectionSource>,
+    introspection_bounds: CacheBounds,
     /// The keys that servers publish.
     pub key_sets: Vec<KeySet>,
 }
@@ -59,7 +61,22 @@ impl Remote {
 
     /// Asks these servers about tokens from now on, in this order, without forgetting what is known of those that stay.
     pub fn replace_introspection(&mut self, servers: &[IntrospectionSource], bounds: CacheBounds) {
-        self.introspection.replace(servers, bounds);
+        servers.clone_into(&mut self.introspection_sources);
+        self.introspection_bounds = bounds;
+        self.place_introspection();
+    }
+
+    /// Has servers asked where they say that they are asked, as far as they have said so.
+    fn place_introspection(&mut self) {
+        let placed = |source: &IntrospectionSource| {
+            let said = self.key_sets.iter().find(|set| set.issuer() == source.issuer && !source.endpoint.is_known());
+            let found = said.and_then(|set| source.endpoint.found(set.introspection_endpoint()?).ok());
+            let endpoint = found.map_or_else(|| Arc::clone(&source.endpoint), Arc::new);
+            let has_no_keys = source.has_no_keys || said.is_some_and(KeySet::is_of_none);
+            IntrospectionSource { endpoint, has_no_keys, ..source.clone() }
+        };
+        let sources: Vec<_> = self.introspection_sources.iter().map(placed).collect();
+        self.introspection.replace(&sources, self.introspection_bounds);
     }
 
     /// Fetches keys from other sources from now on, without forgetting those from sources that stay.
@@ -80,7 +97,11 @@ impl Remote {
     pub fn tick_keys(&mut self, now: Instant) -> Vec<(usize, KeyNews)> {
         let Self { workers, key_sets, .. } = self;
         let news = |(at, set): (usize, &mut KeySet)| Some((at, set.tick(workers, now)?));
-        key_sets.iter_mut().enumerate().filter_map(news).collect()
+        let news = key_sets.iter_mut().enumerate().filter_map(news).collect();
+        if key_sets.iter_mut().map(KeySet::take_moved).fold(false, |moved, also| moved | also) {
+            self.place_introspection();
+        }
+        news
     }
 
     /// Looks for answers, and asks what it is time to ask. News of revocation lists come with the URL that they are about; those of

@@ -9,9 +9,13 @@ use serde_json::{Value, json};
 
 use crate::support::broker::free_port;
 use crate::support::case::cases;
+use crate::support::key::random;
 use crate::support::pki::pki;
 use crate::support::programs::{AuthorizationServer, CLIENT, ace_mqtt};
-use crate::support::{Answer, Authority, Broker, Ctx, Device, HttpsServer, Key, PATIENCE, Protocol, Reply, Setup, Way};
+use crate::support::{
+    Answer, Authority, Broker, Ctx, Device, Gate, HttpsServer, Key, PATIENCE, Protocol, Reply, Setup, Way, encode,
+    secrets,
+};
 
 cases! {
     Accept "T8" t8_token_is_good_by_keys_that_were_fetched;
@@ -30,6 +34,8 @@ cases! {
     Accept "T8" t8_keys_are_found_by_the_issuers_name;
     Accept "T8" t8_keys_that_move_are_followed;
     Refuse "T8" t8_metadata_of_another_are_not_believed;
+    Accept "T8" t8_where_to_ask_about_tokens_is_found_too;
+    Refuse "T8" t8_nobody_is_asked_about_tokens_before_it_is_known_where;
     Accept "T8" t8_ace_as_is_found_by_its_name;
     Accept "T8" t8_hundred_clients_a_second_while_keys_change;
 }
@@ -438,6 +444,79 @@ fn t8_metadata_of_another_are_not_believed(ctx: &Ctx) {
         broker.stop();
     }
     assert!(server.requests().iter().all(|request| request.target != "/keys"));
+}
+
+/// A server whose metadata say that it is asked about tokens at `/tokens/ask`, once it is `known`; there it says that this token is this
+/// device's. Whether it has keys is for the case.
+fn telling(keys: Option<&'static str>, known: &Gate) -> (HttpsServer, Authority, Device) {
+    let port = free_port();
+    let mut authority = authority("one");
+    authority.issuer = format!("https://localhost:{port}");
+    let key = Key::ed25519();
+    let token = encode(&random(24));
+    secrets::register_text(&token);
+    let mut answer = authority.claims("sensor", &key).0;
+    answer.insert("active".to_owned(), json!(true));
+    let (known, signing, issuer, expected) =
+        (known.clone(), keys_of(&[&authority], 3600), authority.issuer.clone(), format!("token={token}"));
+    let server = HttpsServer::start_at(port, move |request| match request.target.as_str() {
+        "/keys" => signing.clone(),
+        "/tokens/ask" if String::from_utf8_lossy(&request.body).contains(&expected) => {
+            Answer::ok("application/json", json!(answer).to_string().into_bytes())
+        }
+        "/.well-known/oauth-authorization-server" => {
+            let mut metadata = json!({ "issuer": issuer, "introspection_endpoint": format!("{issuer}/tokens/ask") });
+            if let Some(path) = keys {
+                metadata["jwks_uri"] = json!(format!("{issuer}{path}"));
+            }
+            Answer::ok("application/json", metadata.to_string().into_bytes()).when(&known)
+        }
+        _ => Answer::status(404),
+    });
+    (server, authority, Device { id: "sensor".to_owned(), key, token })
+}
+
+fn asking(authority: &Authority) -> Setup {
+    finding(authority)
+        .server("[authorization_server.introspection]")
+        .server("ca_file = \"{dir}/as-ca.pem\"")
+        .file("broker.secret", "a secret of the broker's")
+        .server("client_id = \"broker\"")
+        .server("client_secret_file = \"{dir}/broker.secret\"")
+}
+
+fn t8_where_to_ask_about_tokens_is_found_too(ctx: &Ctx) {
+    for keys in [Some("/keys"), None] {
+        let known = Gate::shut();
+        known.open();
+        let (server, authority, opaque) = telling(keys, &known);
+        let broker = asking(&authority).start(ctx);
+        in_force(&broker, usize::from(keys.is_some()));
+        for way in [Way::Exporter, Way::Challenge] {
+            opaque.enter(&broker, way).round_trip("dev/a");
+        }
+        let asked: Vec<_> = server.requests().into_iter().filter(|request| request.target == "/tokens/ask").collect();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(asked.iter().all(|request| request.method == "POST" && request.authorization.is_some()));
+        if keys.is_some() {
+            broker.device("signed").enter(&broker, Way::Challenge).round_trip("dev/a");
+        }
+        broker.stop();
+    }
+}
+
+/// The token and the broker's secret go nowhere then, least of all to the place of the metadata.
+fn t8_nobody_is_asked_about_tokens_before_it_is_known_where(ctx: &Ctx) {
+    let known = Gate::shut();
+    let (server, authority, opaque) = telling(Some("/keys"), &known);
+    let broker = asking(&authority).start(ctx);
+    server.wait_for_connections(1);
+    opaque.attempt(&broker, Way::Challenge).unavailable(&broker);
+    let requests = server.requests();
+    assert!(requests.iter().all(|request| request.method == "GET" && request.authorization.is_none()), "{requests:?}");
+    known.open();
+    in_force(&broker, 1);
+    opaque.enter(&broker, Way::Challenge).round_trip("dev/a");
 }
 
 /// Publishes at QoS 1; gives the exit code and what was said.
