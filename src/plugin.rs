@@ -142,6 +142,7 @@ impl Plugin {
         if counters.is_used() {
             self.broker.log(Level::Info, &format!("ace: introspection: {counters}"));
         }
+        self.log_key_counters(Instant::now());
     }
 
     /// The configuration in force.

@@ -29,9 +29,30 @@ impl Plugin {
     }
 }
 
+impl Plugin {
+    /// Tells what has been fetched.
+    pub(crate) fn log_key_counters(&self, now: Instant) {
+        let remote = self.remote.borrow();
+        let line = |set: &KeySet| {
+            let age = set.age(now).map(|age| format!(" age_s={}", age.as_secs())).unwrap_or_default();
+            format!("ace: {}: {}{age}", whose(set), set.counters())
+        };
+        let lines: Vec<_> = remote.key_sets.iter().map(line).collect();
+        drop(remote);
+        for line in lines {
+            self.broker.log(Level::Info, &line);
+        }
+    }
+}
+
+/// Which keys, for the log.
+fn whose(set: &KeySet) -> String {
+    format!("the keys of {}, asked for at {}", set.issuer().escape_debug(), set.url().escape_debug())
+}
+
 /// What the log is told.
 fn line(set: &KeySet, news: &KeyNews) -> (Level, String) {
-    let whose = format!("the keys of {}, asked for at {},", set.issuer().escape_debug(), set.url().escape_debug());
+    let whose = format!("{},", whose(set));
     match news {
         KeyNews::Taken { keys, skipped } if skipped.is_empty() => {
             (Level::Notice, format!("ace: {whose} are in force: {keys}"))

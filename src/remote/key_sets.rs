@@ -1,6 +1,7 @@
 //! The keys of a server, fetched again and again: when they get old, and when a token names one that is not among them.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -165,6 +166,14 @@ pub struct KeyCounters {
     pub for_unknown_keys: u64,
     /// Tokens that had to wait because such fetches have a limit.
     pub limited: u64,
+}
+
+/// A part of a line for the log.
+impl fmt::Display for KeyCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { succeeded, failed, for_unknown_keys, limited } = self;
+        write!(f, "succeeded={succeeded} failed={failed} for_unknown_keys={for_unknown_keys} limited={limited}")
+    }
 }
 
 /// The keys of one server.

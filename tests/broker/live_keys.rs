@@ -22,6 +22,7 @@ cases! {
     Accept "T8" t8_first_client_waits_for_the_keys;
     Accept "T8" t8_server_may_come_after_the_broker;
     Accept "T8" t8_new_key_counts_as_soon_as_it_is_published;
+    Accept "T8" t8_new_key_without_a_name_counts_where_none_fits;
     Refuse "T8" t8_withdrawn_key_counts_no_more;
     Refuse "T8" t8_unknown_keys_are_asked_for_within_bounds;
     Refuse "T8" t8_keys_that_are_no_secret_do_not_sign;
@@ -163,6 +164,24 @@ fn t8_new_key_counts_as_soon_as_it_is_published(ctx: &Ctx) {
         device(&old, "old").enter(&broker, way).round_trip("dev/a");
         assert_eq!(publisher.server.requests().len(), 2);
     }
+}
+
+/// Neither the keys nor the tokens have a `kid`.
+fn t8_new_key_without_a_name_counts_where_none_fits(ctx: &Ctx) {
+    let (old, new) = (Authority::signing_with(Key::p256()), Authority::signing_with(Key::ed25519()));
+    let publisher = Publisher::start(&[&old]);
+    let broker = publisher.setup(&old).start(ctx);
+    in_force(&broker, 1);
+    device(&new, "early").attempt(&broker, Way::Challenge).refused(&broker, "key-missing");
+    publisher.publish(&[&old, &new]);
+    for authority in [&old, &new] {
+        device(authority, authority.key.algorithm()).enter(&broker, Way::Challenge).round_trip("dev/a");
+    }
+    // What does not verify is no reason to ask.
+    let forged = Authority::signing_with(Key::ed25519());
+    device(&forged, "forged").attempt(&broker, Way::Challenge).refused(&broker, "signature-wrong");
+    assert_eq!(publisher.server.requests().len(), 3);
+    assert!(broker.stop().contains("succeeded=3 failed=0 for_unknown_keys=2 limited=0 age_s="));
 }
 
 fn t8_withdrawn_key_counts_no_more(ctx: &Ctx) {
