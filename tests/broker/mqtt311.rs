@@ -63,8 +63,11 @@ fn v1_jwt_as_it_is_is_accepted(ctx: &Ctx) {
 fn v1_jwt_in_base64url_once_more_is_accepted(ctx: &Ctx) {
     let broker = Setup::new().start(ctx);
     let device = broker.device("sensor");
-    let twice = device.with_token(&encode(device.token.as_bytes()));
-    served(&twice, &broker, Way::UserName(V311));
+    let twice = format!("ace{}", encode(device.token.as_bytes())).into_bytes();
+    let attempt = device.attempt_changed(broker.open(), Way::UserName(V311), |connect| {
+        connect.user_name = Some(twice);
+    });
+    attempt.accepted().round_trip("dev/a");
 }
 
 fn v1_proof_by_p256_is_accepted(ctx: &Ctx) {

@@ -257,7 +257,7 @@ fn t2_client_that_cannot_wait_finds_the_answer_when_it_comes_again(ctx: &Ctx) {
 
 fn t2_server_that_cannot_be_asked_is_told_and_nothing_remembered(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup(&["timeout = \"300ms\""]).start(ctx);
+    let broker = introspector.setup(&["timeout = \"1s\""]).start(ctx);
     let mut other = broker.device("other").enter(&broker, Way::Exporter);
     for way in [Way::Challenge, Way::Exporter, Way::UserName(Protocol::V311), Way::UserName(Protocol::V5)] {
         let device = introspector.device("sensor");
@@ -367,7 +367,7 @@ fn t2_opaque_token_renews_a_session(ctx: &Ctx) {
 
 fn t2_reauthentication_that_nobody_can_judge_ends_the_session(ctx: &Ctx) {
     let introspector = Introspector::start();
-    let broker = introspector.setup(&["timeout = \"300ms\""]).start(ctx);
+    let broker = introspector.setup(&["timeout = \"1s\""]).start(ctx);
     let mut client = introspector.device("sensor").enter(&broker, Way::Challenge);
     introspector.answer(|_| Answer::never());
     renew(&mut client, &introspector.device("sensor"));
