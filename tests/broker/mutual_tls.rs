@@ -103,7 +103,7 @@ impl Holder {
     }
 
     /// A device whose token is bound to the certificate.
-    fn device(&self, broker: &Broker, id: &str, change: impl FnOnce(Claims) -> Claims) -> Device {
+    pub fn device(&self, broker: &Broker, id: &str, change: impl FnOnce(Claims) -> Claims) -> Device {
         let claims = |claims: Claims| change(claims.set("cnf", self.confirmation()));
         Device::new(&broker.setup().authority, id, self.key.clone(), claims)
     }

@@ -7,8 +7,11 @@ use crate::mqtt311::wait_for_fresh_second;
 use crate::mutual_tls::Holder;
 use crate::support::case::cases;
 use crate::support::packet::binary;
+use crate::support::pki::pki;
 use crate::support::setup::MUTUAL;
-use crate::support::{Attempt, Broker, Connect, Ctx, Device, Key, Protocol, Setup, Way, encode, now};
+use crate::support::{
+    Answer, Attempt, Authority, Broker, Connect, Ctx, Device, Gate, HttpsServer, Key, Protocol, Setup, Way, encode, now,
+};
 
 cases! {
     Accept "T4" t4_a_key_named_by_its_thumbprint_is_shown_and_proved;
@@ -19,6 +22,8 @@ cases! {
     Refuse "T4" t4_a_shown_key_must_be_public;
     Refuse "T4" t4_a_shown_key_must_be_proved;
     Refuse "T4" t4_a_key_beside_a_token_that_has_one_must_be_the_same;
+    Accept "C3" c3_a_token_that_turns_out_to_be_bound_to_the_handshake_is_taken;
+    Refuse "C3" c3_a_token_that_turns_out_to_be_bound_to_the_handshake_is_not_proved_by_any_answer;
     Accept "C4" c4_a_token_whose_key_was_shown_is_held_with_it;
 }
 
@@ -144,6 +149,54 @@ fn t4_a_key_beside_a_token_that_has_one_must_be_the_same(ctx: &Ctx) {
     showing(&broker, &device, Protocol::V311, Some(other.jwk())).refused(&broker, "shown-key-mismatch");
     let bearer = Device::new(&broker.setup().authority, "sensor", other, |claims| claims.without("cnf"));
     showing(&broker, &bearer, Protocol::V311, Some(bearer.key.jwk())).refused(&broker, "proof-without-key");
+}
+
+/// A broker whose server does not tell its keys before the gate opens: until then no token can be judged, and challenges go out
+/// to clients whose tokens turn out to need none.
+fn waiting_for_keys(ctx: &Ctx, gate: &Gate) -> (Broker, HttpsServer) {
+    let authority = Authority::new();
+    let keys = Answer::ok("application/jwk-set+json", authority.jwks().into_bytes()).when(gate);
+    let server = HttpsServer::start(move |_| keys.clone());
+    let setup = Setup::with(authority).keys_by_url(Some(&server.url("/jwks"))).server(r#"ca_file = "{dir}/as-ca.pem""#);
+    (setup.file("as-ca.pem", &pki().authority).listener(&MUTUAL).start(ctx), server)
+}
+
+/// Tokens for this holder's certificate and for its key.
+fn bound_to_handshake(broker: &Broker, holder: &Holder) -> [Device; 2] {
+    let named = device(broker, holder.key());
+    [holder.device(broker, "sensor", |claims| claims), named]
+}
+
+fn c3_a_token_that_turns_out_to_be_bound_to_the_handshake_is_taken(ctx: &Ctx) {
+    for index in [0, 1] {
+        let gate = Gate::shut();
+        let (broker, _server) = waiting_for_keys(ctx, &gate);
+        let holder = Holder::new(Key::p256());
+        let device = &bound_to_handshake(&broker, &holder)[index];
+        let attempt = holder.attempt(&broker, 0, &Connect::ace("sensor", binary(device.token.as_bytes())));
+        let answer = device.challenge_answer(&attempt.nonce());
+        gate.open();
+        attempt.answer(&answer).accepted().round_trip("dev/a");
+    }
+}
+
+fn c3_a_token_that_turns_out_to_be_bound_to_the_handshake_is_not_proved_by_any_answer(ctx: &Ctx) {
+    for (index, code) in [(0, "certificate-mismatch"), (1, "shown-key-missing")] {
+        for has_certificate in [false, true] {
+            let gate = Gate::shut();
+            let (broker, _server) = waiting_for_keys(ctx, &gate);
+            let device = &bound_to_handshake(&broker, &Holder::new(Key::p256()))[index];
+            let connect = Connect::ace("sensor", binary(device.token.as_bytes()));
+            let attempt = match has_certificate {
+                true => Holder::new(Key::p256()).attempt(&broker, 0, &connect),
+                false => Attempt::make(broker.open(), &connect),
+            };
+            // The proof is good, as far as it goes: but not what this token asks for.
+            let answer = device.challenge_answer(&attempt.nonce());
+            gate.open();
+            attempt.answer(&answer).refused(&broker, code);
+        }
+    }
 }
 
 fn c4_a_token_whose_key_was_shown_is_held_with_it(ctx: &Ctx) {
