@@ -6,12 +6,15 @@ use crate::support::case::cases;
 use crate::support::jwe::{self, Management, PrivateRecipient};
 use crate::support::key::random;
 use crate::support::packet::binary;
-use crate::support::{Attempt, Authority, Broker, Connect, Ctx, Device, Key, Protocol, Setup, Way, encode};
+use crate::support::{
+    Answer, Attempt, Authority, Broker, Connect, Ctx, Device, HttpsServer, Key, Protocol, Setup, Way, encode,
+};
 
 cases! {
     Accept "T1" t1_tokens_encrypted_with_a_shared_key_are_taken;
     Accept "T1" t1_tokens_encrypted_to_a_key_of_the_brokers_are_taken;
     Accept "T1" t1_decryption_keys_may_stand_in_a_file_of_their_own;
+    Accept "T1" t1_a_token_that_is_encrypted_to_its_server_is_asked_about;
     Refuse "T1" t1_what_is_inside_is_judged_by_all_rules;
     Refuse "T1" t1_tokens_encrypted_for_somebody_else_are_refused;
     Refuse "T1" t1_tokens_are_encrypted_once;
@@ -80,6 +83,24 @@ fn t1_decryption_keys_may_stand_in_a_file_of_their_own(ctx: &Ctx) {
     let broker = Setup::new().file("own.jwks", &keys).server(r#"decryption_keys = "{dir}/own.jwks""#).start(ctx);
     served(&broker, &with_encrypted_token(&broker, |token| own.encrypt(token, "own")));
     served(&broker, &with_encrypted_token(&broker, |token| encrypted(token, &shared)));
+}
+
+/// Of what the broker cannot decrypt, its server may tell what it says; of what it can, nobody is asked.
+fn t1_a_token_that_is_encrypted_to_its_server_is_asked_about(ctx: &Ctx) {
+    let shared = shared();
+    let authority = sharing(&shared);
+    let key = Key::ed25519();
+    let body = Value::Object(authority.claims("sensor", &key).set("active", true).0).to_string().into_bytes();
+    let server = HttpsServer::start(move |_| Answer::ok("application/json", body.clone()));
+    let broker = Setup::with(authority).introspecting(&server.url("/introspect")).start(ctx);
+    served(&broker, &with_encrypted_token(&broker, |token| encrypted(token, &shared)));
+    assert_eq!(server.requests().len(), 0);
+    let others = [("shared", PrivateRecipient::rsa()), ("own", PrivateRecipient::x25519())];
+    for (kid, recipient) in others {
+        let token = recipient.encrypt("whatever it says", kid);
+        served(&broker, &Device { id: "sensor".to_owned(), token, key: key.clone() });
+    }
+    assert_eq!(server.requests().len(), 2);
 }
 
 fn t1_what_is_inside_is_judged_by_all_rules(ctx: &Ctx) {

@@ -4,12 +4,16 @@ use serde_json::{Value, json};
 
 use crate::reauthentication::renew;
 use crate::support::case::cases;
+use crate::support::key::random;
 use crate::support::packet::binary;
-use crate::support::{Attempt, Broker, Client, Connect, Ctx, Device, Key, Setup, Way, encode};
+use crate::support::{
+    Answer, Attempt, Authority, Broker, Client, Connect, Ctx, Device, HttpsServer, Key, Setup, Way, encode,
+};
 
 cases! {
     Accept "S1" s1_words_of_ordinary_servers_are_understood;
     Accept "S1" s1_a_claim_of_the_servers_own_is_understood;
+    Accept "S1" s1_words_in_an_answer_are_understood;
     Refuse "S1" s1_what_holds_no_words_is_refused;
     Refuse "S1" s1_words_of_other_applications_grant_nothing;
     Refuse "S5" s5_a_malformed_word_is_refused;
@@ -71,6 +75,21 @@ fn s1_a_claim_of_the_servers_own_is_understood(ctx: &Ctx) {
     let claims = [("scope", json!([["one/#", ["pub"]]]))];
     let mut client = device(&broker, "sensor", "sensor", &claims).enter(&broker, Way::Challenge);
     assert!(!may_publish(&mut client, "one/more"));
+}
+
+/// The server is asked about a token that only it can read, and answers in its own words.
+fn s1_words_in_an_answer_are_understood(ctx: &Ctx) {
+    let key = Key::ed25519();
+    let claims = Authority::new().claims("subject", &key).set("active", true);
+    let claims = claims.set("scope", "openid mqtt:pub:of/{client_id}/{sub} mqtt:sub:of/#");
+    let body = Value::Object(claims.0).to_string().into_bytes();
+    let server = HttpsServer::start(move |_| Answer::ok("application/json", body.clone()));
+    let broker = Setup::new().server(WORDS).server(PLACEHOLDERS).introspecting(&server.url("/introspect")).start(ctx);
+    let device = Device { id: "sensor".to_owned(), token: encode(&random(16)), key };
+    let mut client = device.enter(&broker, Way::Challenge);
+    assert_eq!(client.subscribe(&["of/#", "other/#"]), [0, 0x87]);
+    client.round_trip("of/sensor/subject");
+    assert!(!may_publish(&mut client, "of/subject/sensor"));
 }
 
 fn s1_what_holds_no_words_is_refused(ctx: &Ctx) {

@@ -8,6 +8,7 @@ use super::authority::{AUDIENCE, Authority};
 use super::broker::Broker;
 use super::case::Ctx;
 use super::key::Key;
+use super::pki::pki;
 
 /// The settings of a listener that has the broker's certificate.
 pub const CERTIFICATE: [&str; 2] = ["certfile {dir}/server.crt", "keyfile {dir}/server.key"];
@@ -101,6 +102,14 @@ impl Setup {
     pub fn keys_by_url(mut self, url: Option<&str>) -> Self {
         self.jwks = url.map(|url| format!("jwks = {}", json!(url))).unwrap_or_default();
         self
+    }
+
+    /// The last of the servers is asked about tokens at this URL. To be called after all other lines for it.
+    pub fn introspecting(self, url: &str) -> Self {
+        self.file("as-ca.pem", &pki().authority)
+            .server("[authorization_server.introspection]")
+            .server(&format!("url = {}", json!(url)))
+            .server("ca_file = \"{dir}/as-ca.pem\"")
     }
 
     /// Another audience than the usual one, as TOML.
