@@ -29,6 +29,8 @@ use introspection::{Introspection, Now};
 
 pub use counters::Counters;
 pub use https::{Endpoint, EndpointError, RequestError};
+#[cfg(any(test, feature = "fake-broker"))]
+pub use introspection::Measured;
 pub use introspection::{CacheBounds, IntrospectionNews, IntrospectionSource, Lease, SERVERS_MAX};
 pub use judgement::{Confirmed, Inquiry, Judgement, Progress};
 pub use key_sets::{KeyCounters, KeyNews, KeySet, KeySource};

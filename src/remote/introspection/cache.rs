@@ -27,7 +27,7 @@ impl Default for CacheBounds {
 
 /// What an entry takes beside its texts: itself, its places in the tables with the room that they keep free, and what is lost between
 /// blocks of memory. Measured: docs/performance.md.
-const BYTES_PER_ENTRY: usize = 512;
+const BYTES_PER_ENTRY: usize = 640;
 /// The first pause after a failure to ask again; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 

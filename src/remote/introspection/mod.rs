@@ -6,6 +6,8 @@
 mod asking;
 mod cache;
 mod line;
+#[cfg(any(test, feature = "fake-broker"))]
+mod measured;
 mod server;
 
 use std::collections::HashMap;
@@ -19,6 +21,8 @@ use ace_profile::token::{AskedWith, IntrospectionAnswer, ValidatedToken};
 use zeroize::Zeroizing;
 
 pub use cache::{CacheBounds, Lease};
+#[cfg(any(test, feature = "fake-broker"))]
+pub use measured::Measured;
 pub use server::IntrospectionSource;
 
 use super::counters::Counters;
