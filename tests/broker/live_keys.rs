@@ -37,6 +37,7 @@ cases! {
     Refuse "T8" t8_metadata_of_another_are_not_believed;
     Accept "T8" t8_where_to_ask_about_tokens_is_found_too;
     Refuse "T8" t8_nobody_is_asked_about_tokens_before_it_is_known_where;
+    Accept "T8" t8_token_waits_for_its_key_and_then_for_its_server;
     Accept "T8" t8_ace_as_is_found_by_its_name;
     Accept "T8" t8_hundred_clients_a_second_while_keys_change;
 }
@@ -536,6 +537,34 @@ fn t8_nobody_is_asked_about_tokens_before_it_is_known_where(ctx: &Ctx) {
     known.open();
     in_force(&broker, 1);
     opaque.enter(&broker, Way::Challenge).round_trip("dev/a");
+}
+
+/// A token with a new key, of a server that is asked about those that it has signed, too.
+fn t8_token_waits_for_its_key_and_then_for_its_server(ctx: &Ctx) {
+    for way in WAYS {
+        let (old, new) = (authority("old"), authority("new"));
+        let (first, then) = (keys_of(&[&old], 3600), keys_of(&[&old, &new], 3600));
+        let is_published = Arc::new(AtomicBool::new(false));
+        let published = Arc::clone(&is_published);
+        let server =
+            HttpsServer::start(move |request| match (request.target.as_str(), published.load(Ordering::SeqCst)) {
+                ("/keys", false) => first.clone(),
+                ("/keys", true) => then.clone().after(Duration::from_millis(100)),
+                _ => Answer::ok("application/json", b"{\"active\":true}".to_vec()).after(Duration::from_millis(100)),
+            });
+        let setup = fetching(&server.url("/keys"), &old)
+            .server("[authorization_server.introspection]")
+            .server(&format!("url = {}", json!(server.url("/ask"))))
+            .server("ca_file = \"{dir}/as-ca.pem\"")
+            .server("introspect_jwt = true");
+        let broker = setup.start(ctx);
+        in_force(&broker, 1);
+        is_published.store(true, Ordering::SeqCst);
+        device(&new, "new").enter(&broker, way).round_trip("dev/a");
+        let asked: Vec<_> = server.requests().into_iter().map(|request| request.target).collect();
+        assert_eq!(asked, ["/keys", "/keys", "/ask"], "{way:?}");
+        broker.stop();
+    }
 }
 
 /// Publishes at QoS 1; gives the exit code and what was said.
