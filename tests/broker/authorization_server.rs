@@ -18,6 +18,8 @@ cases! {
     Refuse "AS2" as2_no_symmetric_key_without_a_key_shared_with_the_broker;
     Accept "AS3" as3_resource_server_learns_what_a_token_says;
     Refuse "AS3" as3_client_learns_nothing_of_a_token;
+    Accept "AS3" as3_reference_token_lets_its_client_in_each_form;
+    Refuse "AS3" as3_reference_token_that_is_revoked_ends_its_session;
     Accept "AS4" as4_what_is_asked_for_and_allowed_is_granted;
     Refuse "AS4" as4_what_is_not_allowed_is_not_granted;
     Accept "AS5" as5_published_keys_verify_the_tokens;
@@ -103,6 +105,50 @@ fn as3_client_learns_nothing_of_a_token(ctx: &Ctx) {
     let (status, answer) = server.post("/introspect", CLIENT, &format!("token={token}"));
     assert_eq!((status, &answer["error"]), (403, &json!("unauthorized_client")));
     assert!(answer.get("active").is_none());
+}
+
+/// A server whose tokens only it can read, and a broker that asks it.
+fn with_reference_tokens(ctx: &Ctx) -> (AuthorizationServer, Broker) {
+    let mut server = AuthorizationServer::start(ctx, "5m");
+    change(ctx, &mut server, "# token_format = ", "token_format = ");
+    let broker = server
+        .setup()
+        .file("as-ca.pem", &server.authority())
+        .file("broker.secret", &server.secret("broker"))
+        .server("[authorization_server.introspection]")
+        .server(&format!("url = {}", json!(server.url("/introspect"))))
+        .server("client_id = \"broker\"")
+        .server("client_secret_file = \"{dir}/broker.secret\"")
+        .server("ca_file = \"{dir}/as-ca.pem\"")
+        .server("cache = \"2s\"")
+        .server("timeout = \"1s\"")
+        .start(ctx);
+    (server, broker)
+}
+
+fn as3_reference_token_lets_its_client_in_each_form(ctx: &Ctx) {
+    let (server, broker) = with_reference_tokens(ctx);
+    let credentials = server.credentials(ctx).display().to_string();
+    assert!(!token_in(&credentials).contains('.'), "no JWT");
+    for way in ["exporter", "challenge", "username", "draft00"] {
+        assert_eq!(publish(ctx, &broker, "dev/a", &["--credentials", &credentials, "--auth", way]), DONE, "{way}");
+    }
+    let symmetric = [server.arguments(), vec!["--symmetric"]].concat();
+    assert_eq!(publish(ctx, &broker, "dev/a", &symmetric), DONE);
+    broker.stop();
+}
+
+fn as3_reference_token_that_is_revoked_ends_its_session(ctx: &Ctx) {
+    let (server, broker) = with_reference_tokens(ctx);
+    let credentials = server.credentials(ctx).display().to_string();
+    let mut client = ace_mqtt(ctx, &broker, "sub", &["-i", CLIENT, "-t", "dev/a", "-d", "--credentials", &credentials]);
+    client.wait_until("subscribed", |_, errors| errors.contains("subscribed to"));
+    let (status, _) = server.post("/revoke", "administrator", &format!("token={}", token_in(&credentials)));
+    assert_eq!(status, 200);
+    assert_eq!(client.ended(), Some(7), "{}", client.errors());
+    broker.wait_for_line(&["session of client", CLIENT, "ends: token-inactive"]);
+    assert_eq!(publish(ctx, &broker, "dev/a", &["--credentials", &credentials]).0, Some(5));
+    broker.expect_refusal(CLIENT, "token-inactive");
 }
 
 /// More than the client is allowed, which is `dev/#`.

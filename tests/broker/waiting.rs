@@ -19,6 +19,7 @@ cases! {
     Accept "T2" t2_opaque_token_is_taken_from_authz_info;
     Accept "T2" t2_websocket_client_waits_as_others;
     Accept "T2" t2_client_without_tls_is_asked_about_too;
+    Accept "T2" t2_bearer_token_is_let_in_where_it_may;
     Refuse "T2" t2_token_that_is_not_active_is_refused;
     Refuse "T2" t2_proof_by_another_key_is_refused_after_waiting;
     Refuse "T2" t2_opaque_token_is_nothing_where_nobody_can_be_asked;
@@ -431,6 +432,22 @@ fn t2_client_without_tls_is_asked_about_too(ctx: &Ctx) {
         device.attempt_over(broker.open_plain(), way).accepted().ping();
     }
     broker.stop();
+}
+
+/// That it has no key is known only when the challenge has gone out.
+fn t2_bearer_token_is_let_in_where_it_may(ctx: &Ctx) {
+    let introspector = Introspector::start();
+    for may in [true, false] {
+        let broker = introspector.setup(&[]).tokens(&format!("allow_bearer = {may}")).start(ctx);
+        let device = introspector.device_with("sensor", Key::ed25519(), |claims| claims.without("cnf"));
+        let attempt = device.attempt(&broker, Way::Challenge);
+        if may {
+            attempt.accepted().round_trip("dev/a");
+        } else {
+            attempt.refused(&broker, "bearer-refused");
+        }
+        broker.stop();
+    }
 }
 
 /// A broker whose answers do not count for long.

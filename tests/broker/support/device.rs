@@ -172,7 +172,7 @@ impl Device {
     /// The token where bytes may stand: a CWT, which is kept in base64url, is none itself.
     fn token_bytes(&self) -> Vec<u8> {
         match URL_SAFE_NO_PAD.decode(&self.token) {
-            Ok(cwt) if matches!(cwt.as_slice(), [0xd0..=0xd2 | 0xd8, ..]) => cwt,
+            Ok(cwt) if matches!(cwt.as_slice(), [0xd8, 0x3d, ..] | [0xd0..=0xd2, 0x83 | 0x84, ..]) => cwt,
             _ => self.token.as_bytes().to_vec(),
         }
     }

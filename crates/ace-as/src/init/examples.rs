@@ -149,7 +149,7 @@ issuer = {issuer}
 jwks = {jwks}
 algorithms = [{algorithm}]
 
-# For opaque tokens, where the plugin supports introspection:
+# For opaque tokens (token_format = \"reference\" in as.toml):
 # [authorization_server.introspection]
 # url = {introspection}
 # client_id = {broker_id}

@@ -146,10 +146,13 @@ mod tests {
 
     #[test]
     fn a_cwt_is_written_in_base64url() {
-        let parsed = parse(json!({"access_token": "0oRDoQEn", "mac": "AQID"})).unwrap();
-        assert_eq!(*parsed.token_bytes(), *b"\xd2\x84\x43\xa1\x01\x27");
-        let text = parse(json!({"access_token": "2YotnFZFEjr1zCsicMWpAA", "mac": "AQID"})).unwrap();
-        assert_eq!(*text.token_bytes(), *b"2YotnFZFEjr1zCsicMWpAA", "another token is what it is");
+        let cwt = b"\xd2\x84\x43\xa1\x01\x27\xa0\x40\x40";
+        let parsed = parse(json!({"access_token": base64url::encode(cwt), "mac": "AQID"})).unwrap();
+        assert_eq!(*parsed.token_bytes(), *cwt);
+        for other in ["2YotnFZFEjr1zCsicMWpAA", "0oRtnFZFEjr1zCsicMWpAA"] {
+            let text = parse(json!({"access_token": other, "mac": "AQID"})).unwrap();
+            assert_eq!(*text.token_bytes(), *other.as_bytes(), "another token is what it is");
+        }
     }
 
     #[test]

@@ -37,7 +37,14 @@ pub(crate) fn cwt(token: &[u8]) -> Option<Cow<'_, [u8]>> {
     let may_be =
         token.len() <= limits::TOKEN_TEXT_BYTES && matches!(token, [b'0', b'I' | b'Y' | b'o', ..] | [b'2', b'D', ..]);
     let decoded = may_be.then(|| base64url::decode(token).ok())??;
-    looks_like_cwt(&decoded).then_some(Cow::Owned(decoded))
+    (looks_like_cwt(&decoded) && is_one_item(&decoded)).then_some(Cow::Owned(decoded))
+}
+
+/// Whether this is one item of CBOR and nothing else. Two bytes alone say too little about a text: some opaque tokens begin so by
+/// chance.
+fn is_one_item(bytes: &[u8]) -> bool {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    decoder.skip().is_ok() && decoder.position() == bytes.len()
 }
 
 /// A structure with its tag.
@@ -54,10 +61,12 @@ mod tests {
         for bytes in [&b"\xd2\x84"[..], b"\xd1\x84", b"\xd0\x83", b"\xd8\x3d\xd2\x84", b"\xd8\x3d\xd0\x83\x40"] {
             assert!(looks_like_cwt(bytes), "{bytes:02x?}");
             assert!(matches!(cwt(bytes), Some(Cow::Borrowed(found)) if found == bytes));
-            for more in 0..=u8::MAX {
-                let longer = [bytes, &[more]].concat();
-                assert_eq!(cwt(base64url::encode(&longer).as_bytes()).as_deref(), Some(&longer[..]));
-            }
+            // In base64url only a whole item counts.
+            let items = if bytes.contains(&0x83) { 3 } else { 4 } - bytes.iter().filter(|byte| **byte == 0x40).count();
+            let whole = [bytes, &vec![0xf6; items]].concat();
+            assert_eq!(cwt(base64url::encode(&whole).as_bytes()).as_deref(), Some(&whole[..]));
+            assert_eq!(cwt(base64url::encode(&whole[..whole.len() - 1]).as_bytes()), None);
+            assert_eq!(cwt(base64url::encode(&[&whole[..], &[0xf6]].concat()).as_bytes()), None);
         }
         for bytes in [
             &b""[..],
