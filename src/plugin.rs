@@ -109,9 +109,9 @@ impl Plugin {
     /// Takes up what was known before the restart.
     fn open_state(&mut self) -> Result<(), String> {
         let Some(folder) = self.configuration().state_dir.clone() else { return Ok(()) };
-        let Opened { state, records, complaint, missing } =
+        let Opened { state, records, complaints, missing } =
             State::open(&folder).map_err(|error| format!("state_dir: {error}"))?;
-        if let Some(complaint) = complaint {
+        for complaint in complaints {
             self.broker.log(Level::Warning, &format!("ace: {complaint}"));
         }
         if let Some(file) = missing {

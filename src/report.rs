@@ -109,6 +109,9 @@ pub(crate) enum Reason {
     /// Too much is asked already, or known and rested on.
     #[error("as many tokens are being asked about, or are known and in use, as may be")]
     IntrospectionFull,
+    /// A token with a relative lifetime that could not be remembered would have no end.
+    #[error("as many tokens with relative lifetimes (exi) are known as may be")]
+    FirstSeenFull,
     /// No memory or no randomness.
     #[error("the broker's machine has no memory or no randomness left")]
     Resources,
@@ -147,6 +150,7 @@ impl Reason {
             Self::NoClientId => "client-id-missing",
             Self::UserName => "user-name-unusable",
             Self::Revoked => "token-revoked",
+            Self::FirstSeenFull => "first-seen-full",
             Self::AuthzInfoBearer => "authz-info-bearer",
             Self::AuthzInfoFull => "authz-info-full",
             Self::AuthzInfoRate => "authz-info-rate",

@@ -88,8 +88,14 @@ impl Source<'_> {
                 WhenUnknown::Wait { longest: longest.unwrap_or(LONGEST_WAIT) }
             }
         };
-        let policy =
-            Policy { audience, leeway, allow_bearer: tokens.allow_bearer, allow_no_expiry: tokens.allow_no_expiry };
+        let policy = Policy {
+            audience,
+            leeway,
+            allow_bearer: tokens.allow_bearer,
+            allow_no_expiry: tokens.allow_no_expiry,
+            // It is remembered there when they were first seen.
+            allow_relative_expiry: state_dir.is_some(),
+        };
         Ok(Configuration {
             validator: Validator::new(servers, client_keys, policy),
             state_dir,

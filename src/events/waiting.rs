@@ -9,9 +9,9 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ace_profile::Fingerprint;
 use ace_profile::proof::ConfirmationKey;
 use ace_profile::token::{EarlierKey, ValidatedToken};
+use ace_profile::{Fingerprint, Refusal, Timestamp};
 use zeroize::Zeroizing;
 
 use super::admission::{About, Refused};
@@ -21,6 +21,7 @@ use crate::plugin::Plugin;
 use crate::remote::{Inquiry, Judgement, Progress};
 use crate::report::Reason;
 use crate::session::Origin;
+use crate::state::NotSeen;
 
 /// How often a token is judged in one attempt: its key has to be fetched, then its server to be asked, and one to spare.
 const JUDGEMENTS_MAX: u8 = 3;
@@ -113,13 +114,27 @@ impl Plugin {
         let now = clock::now();
         let earlier = |name: &EarlierKey<'_>| -> Option<ConfirmationKey> { self.held.borrow().earlier_key(name, now) };
         let validator = Rc::clone(&self.validator.borrow());
-        let judgement = self.remote.borrow_mut().judge(&validator, token, now, earlier)?;
-        if let Judgement::Good(token) = &judgement
-            && self.remote.borrow().has_revoked(&Origin::of(token))
-        {
-            return Err(Reason::Revoked);
+        let mut judgement = self.remote.borrow_mut().judge(&validator, token, now, earlier)?;
+        if let Judgement::Good(token) = &mut judgement {
+            if self.remote.borrow().has_revoked(&Origin::of(token)) {
+                return Err(Reason::Revoked);
+            }
+            self.end_by_first_sight(token, now)?;
         }
         Ok(judgement)
+    }
+
+    /// Gives a token with a relative lifetime the end that it has had since it was first seen (RFC 9200 §5.10.3).
+    fn end_by_first_sight(&self, token: &mut ValidatedToken, now: Timestamp) -> Result<(), Reason> {
+        let Some(sight) = &token.first_sight else { return Ok(()) };
+        // A folder that was configured by a reload is not used yet.
+        let state = self.state.as_ref().ok_or(Refusal::ExpiryRelative)?;
+        let end = state.see(&token.issuer, sight, now).map_err(|reason| match reason {
+            NotSeen::Ended => Reason::from(Refusal::TokenExpired),
+            NotSeen::Full => Reason::FirstSeenFull,
+        })?;
+        token.expires = Some(token.expires.map_or(end, |expires| expires.min(end)));
+        Ok(())
     }
 
     /// What has become of a token; `None` as long as nothing has.

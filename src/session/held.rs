@@ -286,6 +286,7 @@ mod tests {
             fingerprint: Fingerprint::of(subject.as_bytes()),
             hashes: TokenHashes::of_text(subject),
             asked_with: None,
+            first_sight: None,
         })
     }
 

@@ -1,9 +1,11 @@
 //! What outlives a restart of the broker: the newest tokens' rights of publishers, by which retained messages are judged
-//! (RFC 9431 §5, rfc9431.md R1, R2).
+//! (RFC 9431 §5, rfc9431.md R1, R2); and when tokens with a relative lifetime were first seen (`first_seen.rs`).
 //!
-//! The broker's thread only hands records over. A thread of our own keeps them and writes them down (`writer.rs`); the file's
-//! form is in `record.rs`. No token, key or proof is kept: client id, user name, scope and end.
+//! The broker's thread only hands records over. A thread of our own keeps them and writes them down (`writer.rs`); the files'
+//! forms are in `record.rs` and `first_seen.rs`. No token, key or proof is kept: client id, user name, scope and end.
 
+mod first_seen;
+mod publishers;
 mod record;
 mod writer;
 
@@ -13,14 +15,21 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
+use ace_profile::Timestamp;
+use ace_profile::token::FirstSight;
 use thiserror::Error;
 
+use first_seen::{FirstSeen, Seen};
+use publishers::Publishers;
 use record::FileError;
-pub use record::Record;
 use writer::Writer;
 
-/// The file in the state folder.
+pub use first_seen::NotSeen;
+pub use record::Record;
+
+/// The files in the state folder.
 const FILE: &str = "publishers.json";
+const FIRST_SEEN: &str = "first-seen.json";
 
 /// A state folder that cannot be used.
 #[derive(Debug, Error)]
@@ -34,7 +43,9 @@ pub struct StateError {
 #[derive(Debug)]
 pub struct State {
     folder: PathBuf,
-    writer: Writer,
+    writer: Writer<Record>,
+    first_seen: RefCell<FirstSeen>,
+    first_seen_writer: Writer<Seen>,
 }
 
 /// What was found in a state folder.
@@ -44,8 +55,8 @@ pub struct Opened {
     pub state: Rc<State>,
     /// What was known before.
     pub records: Vec<Record>,
-    /// Why nothing is known, if there was something and it could not be read: for the log.
-    pub complaint: Option<String>,
+    /// What could not be read, and is not known therefore: for the log.
+    pub complaints: Vec<String>,
     /// The file, if there was none: the folder is new, or somebody has removed it.
     pub missing: Option<PathBuf>,
 }
@@ -65,23 +76,40 @@ impl State {
         let error = |reason| StateError { folder: folder.into(), reason };
         let folder = fs::canonicalize(folder).map_err(error)?;
         let file = folder.join(FILE);
-        let (records, complaint, missing) = match record::read(&file) {
-            Ok(records) => (records, None, None),
-            Err(FileError::Missing) => (Vec::new(), None, Some(file)),
-            Err(reason) => (Vec::new(), Some(format!("{}: {reason}; it is not used", file.display())), None),
+        let mut complaints = Vec::new();
+        let mut complain =
+            |file: &Path, reason| complaints.push(format!("{}: {reason}; it is not used", file.display()));
+        let (records, missing) = match record::read(&file) {
+            Ok(records) => (records, None),
+            Err(FileError::Missing) => (Vec::new(), Some(file)),
+            Err(reason) => {
+                complain(&file, reason);
+                (Vec::new(), None)
+            }
         };
         let known = OPEN.with(|open| open.borrow().get(&folder).and_then(Weak::upgrade));
         if let Some(state) = known {
-            return Ok(Opened { state, records, complaint, missing });
+            return Ok(Opened { state, records, complaints, missing });
         }
+        let file = folder.join(FIRST_SEEN);
+        let first_seen = match FirstSeen::read(&file) {
+            Ok(first_seen) => first_seen,
+            Err(FileError::Missing) => FirstSeen::default(),
+            Err(reason) => {
+                complain(&file, reason);
+                FirstSeen::default()
+            }
+        };
         // To find out now, not at the first client.
-        let probe = folder.join(writer::TEMPORARY);
+        let probe = folder.join(writer::temporary(FILE));
         OpenOptions::new().write(true).create(true).truncate(true).open(&probe).map_err(error)?;
         fs::remove_file(&probe).map_err(error)?;
-        let writer = Writer::start(folder.clone(), FILE, records.clone()).map_err(error)?;
-        let state = Rc::new(Self { folder: folder.clone(), writer });
+        let writer = Writer::start(folder.clone(), FILE, Publishers::new(records.clone())).map_err(error)?;
+        let first_seen_writer = Writer::start(folder.clone(), FIRST_SEEN, first_seen.clone()).map_err(error)?;
+        let first_seen = RefCell::new(first_seen);
+        let state = Rc::new(Self { folder: folder.clone(), writer, first_seen, first_seen_writer });
         OPEN.with(|open| open.borrow_mut().insert(folder, Rc::downgrade(&state)));
-        Ok(Opened { state, records, complaint, missing })
+        Ok(Opened { state, records, complaints, missing })
     }
 
     /// Hands a record over. Never waits: where the writer does not keep up, the record is lost, and after a restart its
@@ -90,10 +118,27 @@ impl State {
         self.writer.remember(record);
     }
 
+    /// The end of a token with a relative lifetime, which is seen now, if not for the first time.
+    ///
+    /// # Errors
+    /// [`NotSeen`] if it has ended, or cannot be remembered: without that it would have no end.
+    pub fn see(&self, issuer: &str, sight: &FirstSight, now: Timestamp) -> Result<Timestamp, NotSeen> {
+        let mut first_seen = self.first_seen.borrow_mut();
+        let (end, new) = first_seen.see(issuer, sight, now)?;
+        if new.is_some_and(|seen| !self.first_seen_writer.remember(seen)) {
+            first_seen.unsee(issuer, sight);
+            return Err(NotSeen::Full);
+        }
+        Ok(end)
+    }
+
     /// What has gone wrong since the last call, for the log.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
-        self.writer.complaint().map(|reason| format!("state in {}: {reason}", self.folder.display()))
+        self.writer
+            .complaint()
+            .or_else(|| self.first_seen_writer.complaint())
+            .map(|reason| format!("state in {}: {reason}", self.folder.display()))
     }
 
     /// The folder.
@@ -105,7 +150,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use ace_profile::Timestamp;
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -126,7 +172,7 @@ mod tests {
     fn what_was_remembered_is_there_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let opened = State::open(folder.path()).unwrap();
-        assert!(opened.records.is_empty() && opened.complaint.is_none());
+        assert!(opened.records.is_empty() && opened.complaints.is_empty());
         assert!(opened.missing.is_some_and(|file| file.ends_with("publishers.json")));
         opened.state.remember(record("a", FAR));
         opened.state.remember(record("b", FAR));
@@ -167,11 +213,30 @@ mod tests {
             fs::write(folder.path().join(FILE), damaged).unwrap();
             let opened = State::open(folder.path()).unwrap();
             assert!(opened.records.is_empty());
-            assert!(opened.complaint.is_some_and(|complaint| complaint.contains("publishers.json")), "{damaged}");
+            assert!(opened.complaints.iter().any(|complaint| complaint.contains("publishers.json")), "{damaged}");
             opened.state.remember(record("a", FAR));
             drop(opened.state);
             assert_eq!(State::open(folder.path()).unwrap().records.len(), 1);
         }
+    }
+
+    #[test]
+    fn a_token_keeps_its_end_across_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let sight = FirstSight { audience: "broker".into(), sequence: 7, lifetime: Duration::from_secs(600) };
+        let (first, later) = (Timestamp::from_unix_seconds(FAR), Timestamp::from_unix_seconds(FAR + 60));
+        let state = State::open(folder.path()).unwrap().state;
+        let end = state.see("as", &sight, first).unwrap();
+        let other = State::open(folder.path()).unwrap().state;
+        assert_eq!(other.see("as", &sight, later), Ok(end), "two plugins share what they have seen");
+        drop((state, other));
+        let state = State::open(folder.path()).unwrap().state;
+        assert_eq!(state.see("as", &sight, later), Ok(end));
+        assert_eq!(state.see("as", &sight, end), Err(NotSeen::Ended));
+        drop(state);
+        fs::write(folder.path().join(FIRST_SEEN), "{").unwrap();
+        let opened = State::open(folder.path()).unwrap();
+        assert!(opened.complaints.iter().any(|complaint| complaint.contains(FIRST_SEEN)), "{:?}", opened.complaints);
     }
 
     #[test]

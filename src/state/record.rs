@@ -10,12 +10,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::writer::FILE_BYTES_MAX;
 use crate::session::Origin;
 
 /// The form that is written and read.
 const VERSION: u32 = 1;
-/// The longest file that is read or written, in bytes.
-pub(super) const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A publisher's newest rights.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +71,8 @@ pub(super) enum FileError {
     OtherVersion(u32),
 }
 
-/// Reads a state file.
-pub(super) fn read(path: &Path) -> Result<Vec<Record>, FileError> {
+/// The bytes of a file.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => FileError::Missing,
         _ => FileError::Unreadable(error),
@@ -81,9 +80,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<Record>, FileError> {
     let most = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
     let mut text = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut text).map_err(FileError::Unreadable)?;
-    if text.len() > FILE_BYTES_MAX {
-        return Err(FileError::TooLong);
-    }
+    if text.len() > FILE_BYTES_MAX { Err(FileError::TooLong) } else { Ok(text) }
+}
+
+/// Reads a state file.
+pub(super) fn read(path: &Path) -> Result<Vec<Record>, FileError> {
+    let text = read_bytes(path)?;
     let document: Document = serde_json::from_slice(&text).map_err(FileError::Damaged)?;
     if document.version != VERSION {
         return Err(FileError::OtherVersion(document.version));

@@ -1,7 +1,6 @@
 //! The thread that writes the state down: at most once a second, into a new file that then takes the old one's place, so that
 //! a crash at any moment leaves a whole file.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,41 +11,59 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ace_profile::Timestamp;
 
-use super::record::{self, FILE_BYTES_MAX, Record};
-
-/// Where the new file is written.
-pub(super) const TEMPORARY: &str = "publishers.json.new";
+/// The longest file that is read or written, in bytes.
+pub(super) const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many records may wait for the writer.
 const QUEUE: usize = 4096;
-/// How many publishers are kept; those whose tokens end first go first.
-const PUBLISHERS_MAX: usize = 65_536;
 /// The least time between two writes.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What the thread keeps, and writes down.
+pub(super) trait Book: Send + 'static {
+    /// What is noted in it.
+    type Record: Send;
+
+    /// Takes a record up.
+    fn note(&mut self, record: Self::Record);
+
+    /// The file's text, without what has ended by now.
+    fn text(&mut self, now: Timestamp) -> io::Result<Vec<u8>>;
+}
+
+/// Where a new file is written before it takes the old one's place.
+pub(super) fn temporary(file: &str) -> String {
+    format!("{file}.new")
+}
+
 /// The broker's end of the thread.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct Writer<R> {
     /// `None` only while it is being dropped.
-    records: Option<SyncSender<Record>>,
+    records: Option<SyncSender<R>>,
     complaints: Receiver<String>,
     complain: SyncSender<String>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Writer {
-    pub(super) fn start(folder: PathBuf, file: &'static str, known: Vec<Record>) -> io::Result<Self> {
+impl<R: Send + 'static> Writer<R> {
+    pub(super) fn start(folder: PathBuf, file: &'static str, book: impl Book<Record = R>) -> io::Result<Self> {
         let (records, incoming) = mpsc::sync_channel(QUEUE);
         let (complain, complaints) = mpsc::sync_channel(1);
-        let known = known.into_iter().map(|record| (owner(&record), record)).collect();
-        let book = Book { folder, file, known, complain: complain.clone() };
-        let thread = thread::Builder::new().name("ace-state".into()).spawn(move || book.keep(&incoming))?;
+        let keeper = Keeper { folder, file, book, complain: complain.clone() };
+        let thread = thread::Builder::new().name("ace-state".into()).spawn(move || keeper.keep(&incoming))?;
         Ok(Self { records: Some(records), complaints, complain, thread: Some(thread) })
     }
 
-    pub(super) fn remember(&self, record: Record) {
-        let Some(records) = &self.records else { return };
-        if let Err(TrySendError::Full(_)) = records.try_send(record) {
-            let _ = self.complain.try_send("the disk is too slow, and a record was lost".into());
+    /// Hands a record over, without waiting. `false` if it is lost.
+    pub(super) fn remember(&self, record: R) -> bool {
+        let Some(records) = &self.records else { return false };
+        match records.try_send(record) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                let _ = self.complain.try_send("the disk is too slow, and a record was lost".into());
+                false
+            }
+            Err(TrySendError::Disconnected(_)) => false,
         }
     }
 
@@ -55,7 +72,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl<R> Drop for Writer<R> {
     fn drop(&mut self) {
         // The thread writes what is left when nobody can send it more.
         self.records = None;
@@ -65,30 +82,23 @@ impl Drop for Writer {
     }
 }
 
-/// Whose a record is: the client id, and the user name.
-type Owner = (String, String);
-
-fn owner(record: &Record) -> Owner {
-    (record.client_id.clone(), record.user_name.clone())
-}
-
-/// What the thread has.
-struct Book {
+/// The thread's part.
+struct Keeper<B> {
     folder: PathBuf,
     file: &'static str,
-    known: HashMap<Owner, Record>,
+    book: B,
     complain: SyncSender<String>,
 }
 
-impl Book {
-    fn keep(mut self, incoming: &Receiver<Record>) {
+impl<B: Book> Keeper<B> {
+    fn keep(mut self, incoming: &Receiver<B::Record>) {
         while let Ok(first) = incoming.recv() {
-            self.note(first);
+            self.book.note(first);
             // Whatever comes within the pause is written together.
             let until = Instant::now() + PAUSE;
             let ended = loop {
                 match incoming.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(record) => self.note(record),
+                    Ok(record) => self.book.note(record),
                     Err(RecvTimeoutError::Timeout) => break false,
                     Err(RecvTimeoutError::Disconnected) => break true,
                 }
@@ -102,23 +112,12 @@ impl Book {
         }
     }
 
-    fn note(&mut self, record: Record) {
-        self.known.insert(owner(&record), record);
-    }
-
     fn write(&mut self) -> io::Result<()> {
-        let now = Timestamp::from_system_time(SystemTime::now());
-        self.known.retain(|_, record| record.expires > now);
-        while self.known.len() > PUBLISHERS_MAX {
-            let soonest = self.known.values().min_by_key(|record| record.expires).map(owner);
-            let Some(soonest) = soonest else { break };
-            self.known.remove(&soonest);
-        }
-        let text = record::write(self.known.values())?;
+        let text = self.book.text(Timestamp::from_system_time(SystemTime::now()))?;
         if text.len() > FILE_BYTES_MAX {
             return Err(io::Error::other("it would be too long to be read again"));
         }
-        let temporary = self.folder.join(TEMPORARY);
+        let temporary = self.folder.join(temporary(self.file));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(&text)?;
         file.sync_all()?;

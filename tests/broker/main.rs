@@ -44,6 +44,7 @@ mod operating;
 mod psk;
 mod raw_keys;
 mod reauthentication;
+mod relative_expiry;
 mod restarts;
 mod revocation;
 mod scope_formats;
@@ -101,6 +102,7 @@ static CASES: &[&[Case]] = &[
     cwt::CASES,
     held::CASES,
     late_wills::CASES,
+    relative_expiry::CASES,
     restarts::CASES,
     revocation::CASES,
     live_keys::CASES,

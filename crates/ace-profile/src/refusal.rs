@@ -362,8 +362,12 @@ refusals! {
     ExpiryMissing;
 
     /// The token's only lifetime is relative (`exi`, RFC 9200 §5.10.3).
-    Policy "expiry-relative" "the token has a relative lifetime only (exi), which is not supported" =>
+    Policy "expiry-relative" "the token has a relative lifetime only (exi), and nothing is kept by which it would end" =>
     ExpiryRelative;
+
+    /// A token with a relative lifetime has no identifier that counts (`cti`, `jti`): the broker's name, and a number (RFC 9200 §5.10.3).
+    Token "expiry-sequence" "the token has a relative lifetime (exi), and no identifier of this broker's name and a number" =>
+    ExpirySequence;
 
     /// The subject cannot be a user name: too long, empty, or with control characters.
     Token "subject-unusable" "the token's subject cannot be a user name" =>

@@ -136,6 +136,8 @@ fn claims() -> Vec<Case> {
     let without = |claim: &str| refused(fixture.judge(&fixture.without(claim)));
     let mut relative = fixture.without("exp");
     relative["exi"] = json!(60);
+    let nameless = refused(fixture.judge(&relative));
+    relative["jti"] = json!("broker.example7");
     let words = Fixture {
         scope_format: ScopeFormat::Words { claim: Some("topics".to_owned()) },
         scope_placeholders: true,
@@ -153,6 +155,7 @@ fn claims() -> Vec<Case> {
         ("token-not-yet-valid", with("nbf", json!(NOW + 60))),
         ("token-from-the-future", with("iat", json!(NOW + 60))),
         ("expiry-missing", without("exp")),
+        ("expiry-sequence", nameless),
         ("expiry-relative", refused(fixture.judge(&relative))),
         ("subject-unusable", with("sub", json!("a\u{7}b"))),
         ("bearer-refused", without("cnf")),

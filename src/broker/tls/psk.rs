@@ -124,6 +124,7 @@ mod tests {
             fingerprint: Fingerprint::of(b""),
             hashes: TokenHashes::of_text(""),
             asked_with: None,
+            first_sight: None,
         };
         OfferedPsk { identity: identity.into(), token: Rc::new(token), is_brought: false }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::FirstSight;
 use super::confirmation::{self, Confirmed, KeysInClear};
 use crate::jose::JwkSet;
 use crate::json;
@@ -20,8 +21,8 @@ pub(super) trait Claims {
     fn subject(&self) -> Result<Option<&str>, Refusal>;
     /// `exp`, `nbf` or `iat`.
     fn date(&self, claim: &'static str) -> Result<Option<Timestamp>, Refusal>;
-    /// Whether there is an `exi`.
-    fn has_relative_expiry(&self) -> bool;
+    /// `exi`, and with it the token's identifier: what is to be remembered of it. `names` are the broker's.
+    fn first_sight(&self, names: &[String]) -> Result<Option<FirstSight>, Refusal>;
     /// `cnf`. `server_keys` are those that decrypt what the issuer encrypts.
     fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal>;
     /// The scope, in the form in which the server's tokens carry it; empty if there is none.
@@ -131,8 +132,10 @@ impl Claims for JsonClaims {
         date.ok_or(malformed).map(Some)
     }
 
-    fn has_relative_expiry(&self) -> bool {
-        self.0.contains_key("exi")
+    fn first_sight(&self, names: &[String]) -> Result<Option<FirstSight>, Refusal> {
+        let Some(lifetime) = self.date("exi")? else { return Ok(None) };
+        let jti = self.text("jti")?.ok_or(Refusal::ExpirySequence)?;
+        FirstSight::of_jti(jti, names, lifetime.saturating_since(Timestamp::EPOCH)).map(Some)
     }
 
     fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal> {

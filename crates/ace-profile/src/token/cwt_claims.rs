@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as JsonValue;
 
+use super::FirstSight;
 use super::claims::{Claims, date_of_fraction, date_of_seconds, usable_subject};
 use super::confirmation::{Confirmed, KeysInClear};
 use super::cwt_confirmation;
@@ -20,6 +21,7 @@ const AUD: i64 = 3;
 const EXP: i64 = 4;
 const NBF: i64 = 5;
 const IAT: i64 = 6;
+const CTI: i64 = 7;
 const CNF: i64 = 8;
 const SCOPE: i64 = 9;
 const EXI: i64 = 40;
@@ -89,8 +91,19 @@ impl Claims for CwtClaims<'_> {
         date.ok_or(Refusal::ClaimMalformed { claim }).map(Some)
     }
 
-    fn has_relative_expiry(&self) -> bool {
-        self.0.get(EXI).is_some()
+    fn first_sight(&self, names: &[String]) -> Result<Option<FirstSight>, Refusal> {
+        let lifetime = match self.0.get(EXI) {
+            None => return Ok(None),
+            Some(Value::Int(seconds)) => u64::try_from(*seconds).ok().and_then(date_of_seconds),
+            Some(_) => None,
+        };
+        let lifetime = lifetime.ok_or(Refusal::ClaimMalformed { claim: "exi" })?;
+        let cti = match self.0.get(CTI) {
+            None => return Err(Refusal::ExpirySequence),
+            Some(Value::Bytes(cti)) => cti,
+            Some(_) => return Err(Refusal::ClaimMalformed { claim: "cti" }),
+        };
+        FirstSight::of_cti(cti, names, lifetime.saturating_since(Timestamp::EPOCH)).map(Some)
     }
 
     fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal> {

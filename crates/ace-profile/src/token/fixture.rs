@@ -57,6 +57,7 @@ impl Fixture {
                 leeway: LEEWAY,
                 allow_bearer: false,
                 allow_no_expiry: false,
+                allow_relative_expiry: false,
             },
             scope_format: ScopeFormat::Aif,
             scope_placeholders: false,

@@ -14,6 +14,7 @@ mod cwt_claims;
 mod cwt_confirmation;
 mod cwt_validation;
 mod encrypted;
+mod first_sight;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod introspection;
@@ -23,6 +24,7 @@ mod validated;
 mod validator;
 
 pub use certificate::CertificateThumbprint;
+pub use first_sight::FirstSight;
 pub use introspection::{AnswerError, IntrospectedClaims, IntrospectionAnswer};
 pub use policy::{AllowedAlgorithms, AuthorizationServer, Policy, UnknownTokenAlgorithm};
 pub use validated::{AskedWith, Confirmation, Holder, ValidatedToken};

@@ -101,8 +101,11 @@ pub struct Policy {
     pub leeway: Duration,
     /// Whether a token that is bound to no key is accepted.
     pub allow_bearer: bool,
-    /// Whether a token without `exp` is accepted. One whose only lifetime is relative (`exi`) is not.
+    /// Whether a token without `exp` is accepted. One whose lifetime is relative (`exi`) has an end.
     pub allow_no_expiry: bool,
+    /// Whether a token is accepted whose only lifetime is relative (`exi`). For those who remember when they first saw it:
+    /// [`ValidatedToken::first_sight`](super::ValidatedToken::first_sight).
+    pub allow_relative_expiry: bool,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::CertificateThumbprint;
+use super::{CertificateThumbprint, FirstSight};
 use crate::proof::{ConfirmationKey, KeyThumbprint, ShownKey};
 use crate::revocation::{TokenHash, TokenHashes};
 use crate::scope::Scope;
@@ -22,6 +22,9 @@ pub struct ValidatedToken {
     pub audience: Vec<String>,
     /// When the token ends, leeway included; `None` if it never does.
     pub expires: Option<Timestamp>,
+    /// What is to be remembered of a token that ends so long after it was first seen. `expires` is as if that were now: it has to be
+    /// set to what is remembered before the token is used.
+    pub first_sight: Option<FirstSight>,
     /// How its holder shows that it is theirs.
     pub confirmation: Confirmation,
     /// What it permits, as the token has it; empty without a `scope` claim. What it permits a client:

@@ -3,7 +3,8 @@
 use super::claims::{Claims, UnverifiedClaims};
 use super::confirmation::KeysInClear;
 use super::{
-    AskedWith, AuthorizationServer, Confirmation, IntrospectionAnswer, Policy, ValidatedToken, encrypted, key_selection,
+    AskedWith, AuthorizationServer, Confirmation, FirstSight, IntrospectionAnswer, Policy, ValidatedToken, encrypted,
+    key_selection,
 };
 use crate::cose;
 use crate::jose::jws::Jws;
@@ -173,7 +174,7 @@ impl Validator {
         if let Some(audience) = claims.audience()? {
             self.our_audience(&audience)?;
         }
-        let sooner = self.check_times(claims, now, true)?;
+        let sooner = self.check_times(claims, now)?;
         let expires = [token.expires, sooner].into_iter().flatten().min();
         Ok(ValidatedToken { expires, asked_with: Some(AskedWith::new(sent)), ..token.clone() })
     }
@@ -206,7 +207,12 @@ impl Validator {
             None if said.is_answer => self.policy.audience.clone(),
             None => return Err(Refusal::AudienceMissing),
         };
-        let expires = self.check_times(claims, now, self.policy.allow_no_expiry)?;
+        let exp = self.check_times(claims, now)?;
+        let first_sight = match exp {
+            Some(_) => None,
+            None => self.first_sight(claims, &audience, said.is_answer)?,
+        };
+        let expires = exp.or_else(|| first_sight.as_ref().map(|sight| now.saturating_add(sight.lifetime)));
         let subject = claims.subject()?.map(str::to_owned);
         let confirmation = match claims.confirmed(said.in_clear, &server.decryption_keys)? {
             Some(confirmed) => confirmed.resolve(&self.client_keys, |kid| {
@@ -221,6 +227,7 @@ impl Validator {
             subject,
             audience,
             expires,
+            first_sight,
             confirmation,
             scope,
             has_placeholders,
@@ -240,20 +247,12 @@ impl Validator {
 
     /// Checks `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6) and gives the end of the token, leeway
     /// included.
-    fn check_times(
-        &self,
-        claims: &impl Claims,
-        now: Timestamp,
-        may_be_endless: bool,
-    ) -> Result<Option<Timestamp>, Refusal> {
+    fn check_times(&self, claims: &impl Claims, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let latest_start = now.saturating_add(self.policy.leeway);
         let expires = claims.date("exp")?.map(|exp| exp.saturating_add(self.policy.leeway));
         let (not_before, issued_at) = (claims.date("nbf")?, claims.date("iat")?);
-        match expires {
-            Some(expires) if now >= expires => return Err(Refusal::TokenExpired),
-            None if claims.has_relative_expiry() => return Err(Refusal::ExpiryRelative),
-            None if !may_be_endless => return Err(Refusal::ExpiryMissing),
-            Some(_) | None => {}
+        if expires.is_some_and(|expires| now >= expires) {
+            return Err(Refusal::TokenExpired);
         }
         if not_before.is_some_and(|not_before| not_before > latest_start) {
             return Err(Refusal::TokenNotYetValid);
@@ -262,6 +261,23 @@ impl Validator {
             return Err(Refusal::TokenFromTheFuture);
         }
         Ok(expires)
+    }
+
+    /// What is to be remembered of a token without `exp` (RFC 9200 §5.10.3). Only one that speaks for itself has a first sight.
+    fn first_sight(
+        &self,
+        claims: &impl Claims,
+        audience: &[String],
+        is_answer: bool,
+    ) -> Result<Option<FirstSight>, Refusal> {
+        match claims.first_sight(audience) {
+            Ok(Some(_)) | Err(Refusal::ExpirySequence) if is_answer => Err(Refusal::ExpiryRelative),
+            Ok(Some(_)) if !self.policy.allow_relative_expiry => Err(Refusal::ExpiryRelative),
+            Ok(Some(sight)) => Ok(Some(sight)),
+            Err(refusal) => Err(refusal),
+            Ok(None) if self.policy.allow_no_expiry => Ok(None),
+            Ok(None) => Err(Refusal::ExpiryMissing),
+        }
     }
 }
 

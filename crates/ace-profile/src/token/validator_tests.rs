@@ -1,5 +1,7 @@
 //! Which tokens are good, from when until when, and what is taken from them.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -81,15 +83,42 @@ fn a_token_without_expiry_is_a_matter_of_policy() {
     let mut fixture = Fixture::new();
     let endless = fixture.sign(&fixture.without("exp"));
     assert_eq!(fixture.validate(&endless).err(), Some(Refusal::ExpiryMissing));
-    let mut relative = fixture.without("exp");
-    relative["exi"] = json!(600);
-    let relative = fixture.sign(&relative);
-    assert_eq!(fixture.validate(&relative).err(), Some(Refusal::ExpiryRelative));
-    assert!(fixture.judge(&fixture.with("exi", json!(600))).is_ok(), "exp counts where both are");
     fixture.policy.allow_no_expiry = true;
     let valid = fixture.validate(&endless).unwrap();
     assert!(valid.expires.is_none() && valid.is_valid_at(Timestamp::MAX));
-    assert_eq!(fixture.validate(&relative).err(), Some(Refusal::ExpiryRelative));
+}
+
+#[test]
+fn a_relative_lifetime_needs_a_number_and_somebody_who_remembers() {
+    let mut fixture = Fixture::new();
+    let with_jti = |fixture: &Fixture, jti: Option<&str>| {
+        let mut claims = fixture.without("exp");
+        claims["exi"] = json!(600);
+        if let Some(jti) = jti {
+            claims["jti"] = json!(jti);
+        }
+        fixture.judge(&claims)
+    };
+    for allow_no_expiry in [false, true] {
+        fixture.policy.allow_no_expiry = allow_no_expiry;
+        assert_eq!(with_jti(&fixture, Some("broker.example7")).err(), Some(Refusal::ExpiryRelative));
+    }
+    fixture.policy.allow_relative_expiry = true;
+    let valid = with_jti(&fixture, Some("broker.example7")).unwrap();
+    assert_eq!(valid.expires, Some(Timestamp::from_unix_seconds(NOW + 600)));
+    let expected =
+        FirstSight { audience: "broker.example".to_owned(), sequence: 0x37, lifetime: Duration::from_secs(600) };
+    assert_eq!(valid.first_sight, Some(expected));
+    for jti in [None, Some("7"), Some("broker.example"), Some("mqtt.example7")] {
+        assert_eq!(with_jti(&fixture, jti).err(), Some(Refusal::ExpirySequence), "{jti:?}: not for whom the token is");
+    }
+    let mut claims = fixture.without("exp");
+    for exi in [json!("600"), json!(-1), json!(u64::MAX)] {
+        claims["exi"] = exi;
+        assert_eq!(fixture.judge(&claims).err(), Some(Refusal::ClaimMalformed { claim: "exi" }));
+    }
+    let both = fixture.judge(&fixture.with("exi", json!(600))).unwrap();
+    assert!(both.first_sight.is_none(), "exp counts where both are");
 }
 
 #[test]
