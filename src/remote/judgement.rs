@@ -99,6 +99,9 @@ impl Remote {
             Err(Refusal::JweKeyMissing | Refusal::JweUnsupported { .. } | Refusal::JweUndecryptable) if is_opaque => {
                 return self.judge_by_server(validator, token, &Whom::Any, now, earlier);
             }
+            Err(Refusal::CwtKeyMissing | Refusal::CwtUndecryptable) => {
+                return self.judge_by_server(validator, token, &Whom::Any, now, earlier);
+            }
             Ok(validated) => validated,
             Err(refusal) => return self.want_keys(token, refusal),
         };

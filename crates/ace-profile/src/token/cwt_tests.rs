@@ -3,7 +3,7 @@ use coset::cbor::value::Value as Cbor;
 use proptest::prelude::*;
 
 use super::super::fixture::{Fixture, ISSUER, NOW};
-use super::super::{AuthorizationServer, Policy};
+use super::super::{AuthorizationServer, IntrospectionAnswer, Policy};
 use super::*;
 use crate::base64url;
 use crate::cose::{Algorithm, Headers, encrypt, sign, with_cwt_tag};
@@ -224,6 +224,43 @@ fn a_cwt_has_one_set_of_hashes_however_it_is_written() {
     // A protected kid stays where it is.
     let token = sign(&claims(ISSUER, public_key(&fixture)), &p256, Algorithm::Es256, &Headers::of(&p256)).unwrap();
     assert_eq!(judge(&broker, &token).unwrap().hashes.all().count(), 4);
+}
+
+#[test]
+fn a_key_that_is_for_decryption_alone_decrypts_and_verifies_nothing() {
+    let fixture = Fixture::new();
+    let (key, mac) = (ccm_key(), Jwk::from_symmetric(&[5; 32]).unwrap().with_kid("mac"));
+    let decryption_keys = [key.clone(), mac.clone()].into_iter().collect();
+    let broker = broker(vec![AuthorizationServer { decryption_keys, ..server("a", &[]) }]);
+    let token = encrypted(&claims("a", symmetric_key()), &key, Algorithm::AesCcm16Tag64Key128);
+    assert!(judge(&broker, &token).is_ok());
+    let maced = sign(&claims("a", public_key(&fixture)), &mac, Algorithm::Hmac256, &Headers::of(&mac)).unwrap();
+    assert!(matches!(judge(&broker, &maced), Err(Refusal::KeyUnknown { .. })));
+}
+
+#[test]
+fn a_cwt_for_its_server_alone_is_known_by_its_issuer_and_its_hashes() {
+    let fixture = Fixture::new();
+    let broker = broker(vec![server(ISSUER, &[])]);
+    let token = signed(&fixture, &claims(ISSUER, public_key(&fixture)));
+    assert_eq!(broker.claimed_issuer(&token), Some(ISSUER));
+    assert_eq!(broker.claimed_issuer(&base64url::encode(&token)), Some(ISSUER));
+    assert_eq!(broker.claimed_issuer(&signed(&fixture, &claims("other", public_key(&fixture)))), None);
+    assert_eq!(
+        broker.claimed_issuer(&encrypted(&claims(ISSUER, symmetric_key()), &ccm_key(), Algorithm::AesCcm16Tag64Key128)),
+        None
+    );
+    let answer = IntrospectionAnswer::parse(
+        &serde_json::to_vec(&serde_json::json!({
+            "active": true, "exp": NOW + 60, "cnf": {"jwk": fixture.client.public_value()}, "scope": [["a", ["pub"]]],
+        }))
+        .unwrap(),
+    )
+    .unwrap();
+    let now = Timestamp::from_unix_seconds(NOW);
+    let valid = broker.validate_introspected(&token, ISSUER, &answer, now, |_| None).unwrap();
+    let listed = TokenHash::of(&base64url::encode(&with_cwt_tag(&token)));
+    assert!(valid.hashes.all().any(|hash| hash == listed));
 }
 
 proptest! {

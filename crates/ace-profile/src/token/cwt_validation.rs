@@ -66,7 +66,7 @@ impl Validator {
     fn decrypted(&self, message: &Message) -> Result<(Zeroizing<Vec<u8>>, &AuthorizationServer, &Jwk), Refusal> {
         let mut refusal = Refusal::CwtKeyMissing;
         for server in &self.servers {
-            match key_selection::select_cose(message, server)
+            match key_selection::select_among(message, &server.decryption_keys)
                 .and_then(|key| check_allowed(server, message).map(|()| key))
             {
                 Ok(key) => match message.decrypt(key) {
@@ -103,13 +103,24 @@ fn said<'a, 'b>(
     Said { claims, in_clear, is_answer: false, fingerprint: Fingerprint::of(token), hashes, asked_with: None }
 }
 
+/// Who a CWT that is signed in clear says has issued it.
+pub(super) fn claimed_issuer(token: &[u8]) -> Option<String> {
+    let message = Message::parse(token).ok()?;
+    let claims = CwtClaims::parse(message.unverified_payload()?).ok()?;
+    claims.issuer().ok()?.map(str::to_owned)
+}
+
+/// The hashes of a CWT that only its server can read; `None` if it is none.
+pub(super) fn hashes(token: &[u8]) -> Option<TokenHashes> {
+    let message = Message::parse(&cose::cwt(token)?).ok()?;
+    let kids: Vec<Vec<u8>> = message.kid().map(<[u8]>::to_vec).into_iter().collect();
+    Some(TokenHashes::of_cwt(&message.equivalents(&kids)))
+}
+
 /// Whether a server has this symmetric key.
 fn holds(server: &AuthorizationServer, key: &Jwk) -> bool {
-    server
-        .keys
-        .keys()
-        .iter()
-        .any(|one| one.symmetric_bytes().is_some() && one.symmetric_bytes() == key.symmetric_bytes())
+    let keys = server.keys.keys().iter().chain(server.decryption_keys.keys());
+    keys.filter_map(Jwk::symmetric_bytes).any(|bytes| key.symmetric_bytes() == Some(bytes))
 }
 
 fn check_allowed(server: &AuthorizationServer, message: &Message) -> Result<(), Refusal> {

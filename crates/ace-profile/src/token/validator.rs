@@ -3,8 +3,8 @@
 use super::claims::{Claims, UnverifiedClaims};
 use super::confirmation::KeysInClear;
 use super::{
-    AskedWith, AuthorizationServer, Confirmation, FirstSight, IntrospectionAnswer, Policy, ValidatedToken, encrypted,
-    key_selection,
+    AskedWith, AuthorizationServer, Confirmation, FirstSight, IntrospectionAnswer, Policy, ValidatedToken,
+    cwt_validation, encrypted, key_selection,
 };
 use crate::cose;
 use crate::jose::jws::Jws;
@@ -150,7 +150,7 @@ impl Validator {
             in_clear: KeysInClear::Any,
             is_answer: true,
             fingerprint: Fingerprint::of(token.as_ref()),
-            hashes: TokenHashes::of_text(token),
+            hashes: cwt_validation::hashes(token.as_ref()).unwrap_or_else(|| TokenHashes::of_text(token)),
             asked_with: Some(AskedWith::new(token)),
         };
         self.judge(said, self.server(issuer)?, now, earlier)
@@ -182,9 +182,14 @@ impl Validator {
     /// Which of the servers a signed token says it is of. Whether that is so remains to be seen.
     #[must_use]
     pub fn claimed_issuer(&self, token: &(impl AsRef<[u8]> + ?Sized)) -> Option<&str> {
-        let jws = Jws::parse(text(token.as_ref()).ok()?).ok()?;
-        let claims = UnverifiedClaims::parse(jws.unverified_payload()).ok()?;
-        self.server(claims.issuer().ok()?).ok().map(|server| server.issuer.as_str())
+        let issuer = match cose::cwt(token.as_ref()) {
+            Some(cwt) => cwt_validation::claimed_issuer(&cwt)?,
+            None => {
+                let jws = Jws::parse(text(token.as_ref()).ok()?).ok()?;
+                UnverifiedClaims::parse(jws.unverified_payload()).ok()?.issuer().ok()?.to_owned()
+            }
+        };
+        self.server(&issuer).ok().map(|server| server.issuer.as_str())
     }
 
     pub(super) fn server(&self, issuer: &str) -> Result<&AuthorizationServer, Refusal> {
