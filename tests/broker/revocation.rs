@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::support::case::cases;
+use crate::support::cwt::{self, Cbor, Message};
 use crate::support::packet::{self, binary};
 use crate::support::pki::pki;
 use crate::support::{
@@ -21,6 +22,7 @@ cases! {
     Refuse "E4" e4_revoked_token_is_refused_at_connect;
     Refuse "E4" e4_token_that_was_given_in_cbor_is_found_to_be_revoked;
     Refuse "E4" e4_altered_signature_does_not_bring_a_revoked_token_back;
+    Refuse "E4" e4_a_revoked_cwt_does_not_come_back_written_in_another_way;
     Refuse "E4" e4_revoked_token_is_not_held_any_more;
     Refuse "E4" e4_revoked_token_brings_nothing_in_a_reauthentication;
     Refuse "E4" e4_message_of_a_publisher_with_a_revoked_token_is_not_delivered;
@@ -170,7 +172,13 @@ fn e4_altered_signature_does_not_bring_a_revoked_token_back(ctx: &Ctx) {
 /// The token with the signature's s replaced by n - s, n being the order of P-256.
 fn altered(token: &str) -> String {
     let (signed, signature) = token.rsplit_once('.').unwrap();
-    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let signature = twin(&URL_SAFE_NO_PAD.decode(signature).unwrap());
+    format!("{signed}.{}", encode(&signature))
+}
+
+/// The other signature of ECDSA that verifies where this one does.
+fn twin(signature: &[u8]) -> Vec<u8> {
+    let mut signature = signature.to_vec();
     let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
     let mut borrow = 0;
     for at in (0..32).rev() {
@@ -179,7 +187,42 @@ fn altered(token: &str) -> String {
         borrow = i32::from(difference < 0);
         signature[32 + at] = u8::try_from(difference.rem_euclid(256)).unwrap();
     }
-    format!("{signed}.{}", encode(&signature))
+    signature
+}
+
+/// Its tag, an unprotected `kid` and which of two signatures it has, nobody has signed (RFC 9770, section 13.9).
+fn e4_a_revoked_cwt_does_not_come_back_written_in_another_way(ctx: &Ctx) {
+    let revoker = Revoker::start();
+    let mut setup = asking(revoker.server.port());
+    setup.authority = Authority::signing_with(Key::p256().named("as-p256"));
+    let broker = setup.start(ctx);
+    let (authority, key) = (&broker.setup().authority, Key::ed25519());
+    let claims = cwt::claims(&authority.claims("sensor", &key), cwt::cnf(&key));
+    let message =
+        Message { protected: vec![(1, Cbor::Int(-7))], unprotected: Vec::new(), content: Cbor::Map(claims).write() };
+    let given = [vec![0xd8, 61], message.sign1(&authority.key)].concat();
+    let signature = given[given.len() - 64..].to_vec();
+    let kid = (4, Cbor::Bytes(b"as-p256".to_vec()));
+    let with_kid = Message { unprotected: vec![kid], ..message.clone() };
+    let written = [
+        given.clone(),
+        given[2..].to_vec(),
+        message.with_signature(cwt::SIGN1, twin(&signature)),
+        with_kid.with_signature(cwt::SIGN1, signature.clone()),
+        [vec![0xd8, 61], with_kid.with_signature(cwt::SIGN1, twin(&signature))].concat(),
+    ];
+    let devices = written.map(|token| Device { id: "sensor".to_owned(), key: key.clone(), token: cwt::text(&token) });
+    for device in &devices {
+        device.enter(&broker, Way::Challenge).round_trip("dev/a");
+    }
+    revoker.revoke(&devices[0]);
+    revoker.settle();
+    for device in &devices {
+        for way in WAYS {
+            device.attempt(&broker, way).refused(&broker, "token-revoked");
+        }
+    }
+    broker.stop();
 }
 
 fn e4_revoked_token_is_not_held_any_more(ctx: &Ctx) {
