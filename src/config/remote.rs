@@ -29,6 +29,24 @@ const INTROSPECTION_BYTES_MIN: usize = 1024 * 1024;
 /// How long a request may take.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 
+/// With what the broker shows who it is.
+#[derive(Clone, Copy)]
+enum Shown {
+    Secret,
+    Key,
+    Certificate,
+}
+
+impl Shown {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Secret => "client_secret_file",
+            Self::Key => "client_key_file",
+            Self::Certificate => "client_certificate_file",
+        }
+    }
+}
+
 /// How the broker says who it is, as it is written.
 #[derive(Default)]
 struct ClientAs<'a> {
@@ -191,11 +209,11 @@ impl Source<'_> {
     /// The endpoint with what says there who the broker is.
     fn with_client(&self, endpoint: Endpoint, client: &ClientAs<'_>, issuer: &str) -> Result<Endpoint, ConfigError> {
         let ways = [
-            ("client_secret_file", client.secret_file),
-            ("client_key_file", client.key_file),
-            ("client_certificate_file", client.certificate_file),
+            (Shown::Secret, client.secret_file),
+            (Shown::Key, client.key_file),
+            (Shown::Certificate, client.certificate_file),
         ];
-        let mut ways = ways.into_iter().filter_map(|(name, file)| Some((name, file?)));
+        let mut ways = ways.into_iter().filter_map(|(shown, file)| Some((shown, file?)));
         let way = ways.next();
         if let Some((_, second)) = ways.next() {
             let later =
@@ -209,14 +227,21 @@ impl Source<'_> {
         if let Some(key) = client.certificate_key_file.filter(|_| client.certificate_file.is_none()) {
             return Err(self.error(key.span(), "client_certificate_key_file needs a client_certificate_file"));
         }
-        let (id, (name, file)) = match (client.id, way) {
+        let (id, (shown, file)) = match (client.id, way) {
             (None, None) => return Ok(endpoint),
-            (Some(id), None) => return Err(self.error(id.span(), "client_id needs a client_secret_file")),
-            (None, Some((name, file))) => return Err(self.error(file.span(), format_args!("{name} needs a client_id"))),
+            (Some(id), None) => {
+                return Err(self.error(
+                    id.span(),
+                    "client_id needs a client_secret_file, or another way to show who the broker is",
+                ));
+            }
+            (None, Some((shown, file))) => {
+                return Err(self.error(file.span(), format_args!("{} needs a client_id", shown.key())));
+            }
             (Some(id), Some(way)) => (id.get_ref(), way),
         };
-        match name {
-            "client_secret_file" => {
+        match shown {
+            Shown::Secret => {
                 let secret = self.text(file, SECRET_BYTES_MAX)?;
                 // Editors end a file with a line end, which is no part of the secret.
                 let secret = secret.trim_end_matches(['\r', '\n']);
@@ -225,7 +250,7 @@ impl Source<'_> {
                 }
                 Ok(endpoint.with_client(id, secret))
             }
-            "client_key_file" => {
+            Shown::Key => {
                 let text = self.text(file, SECRET_BYTES_MAX)?;
                 let shown = file.get_ref().display();
                 let key = Jwk::from_json(&text)
@@ -235,7 +260,7 @@ impl Source<'_> {
                     .with_client_key(id, key, audience)
                     .map_err(|reason| self.error(file.span(), format_args!("{shown}: {reason}")))
             }
-            _ => {
+            Shown::Certificate => {
                 let Some(key_file) = client.certificate_key_file else {
                     return Err(self.error(file.span(), "client_certificate_file needs a client_certificate_key_file"));
                 };
