@@ -79,7 +79,15 @@ fn ask(endpoint: &Endpoint, request: &Request, now: Instant) -> Result<Zeroizing
     };
     let parameters = [("token", token.as_str()), ("token_type_hint", "access_token")];
     let most = u64::try_from(limits::INTROSPECTION_BYTES).unwrap_or(u64::MAX);
-    endpoint.post_form(&parameters, &MEDIA_TYPES, most, request.deadline.saturating_duration_since(now))
+    let post = |now: Instant| {
+        endpoint.post_form(&parameters, &MEDIA_TYPES, most, request.deadline.saturating_duration_since(now))
+    };
+    match post(now) {
+        // A server may close a connection that is kept for further requests just as the next one is sent on it. To ask changes nothing
+        // there, so it can be asked twice.
+        Err(RequestError::Unreachable(_)) if Instant::now() < request.deadline => post(Instant::now()),
+        outcome => outcome,
+    }
 }
 
 /// A thread at a line. One that is not put to it, or that ends by a mistake, is not at it any more.

@@ -462,6 +462,30 @@ fn a_slow_server_is_asked_about_many_at_once() {
     assert!(counters.latency_max >= 200);
 }
 
+/// Connections are kept for further requests, and servers close them when they like: after an answer, or just as the next request
+/// comes.
+#[test]
+fn a_connection_that_its_server_has_closed_costs_nobody_an_answer() {
+    let setup = Setup::new();
+    let requests = std::sync::atomic::AtomicUsize::new(0);
+    let server = setup.server(move |_| {
+        let bytes = match Reply::json(&good().to_string()) {
+            Reply::Bytes(bytes, _) | Reply::Stall(bytes) | Reply::Close(bytes) => bytes,
+        };
+        let is_answered = requests.fetch_add(1, Ordering::SeqCst) % 3 != 1;
+        Reply::Close(if is_answered { bytes } else { Vec::new() })
+    });
+    let mut broker = Broker::new(&[setup.source("as", &server.url())]);
+    for number in 0..20 {
+        assert!(broker.attempt(&format!("token-of-client-{number:04}")).is_ok(), "{number}");
+    }
+    assert_eq!(
+        (server.asked().len(), broker.remote.counters().active),
+        (30, 20),
+        "every second one is asked about twice"
+    );
+}
+
 /// A proxy that the environment names is used. The environment is the process's, so the test runs itself in another one.
 #[test]
 fn a_proxy_is_asked() {

@@ -44,6 +44,8 @@ pub(super) enum Reply {
     Bytes(Vec<u8>, Duration),
     /// These, and then nothing more; the connection stays open.
     Stall(Vec<u8>),
+    /// These, and then the connection is closed, without a word before.
+    Close(Vec<u8>),
 }
 
 impl Reply {
@@ -58,7 +60,7 @@ impl Reply {
 
     pub(super) fn after(self, delay: Duration) -> Self {
         match self {
-            Self::Bytes(bytes, _) | Self::Stall(bytes) => Self::Bytes(bytes, delay),
+            Self::Bytes(bytes, _) | Self::Stall(bytes) | Self::Close(bytes) => Self::Bytes(bytes, delay),
         }
     }
 }
@@ -208,10 +210,22 @@ impl Shared {
                 thread::sleep(*delay);
             }
             self.at_once.fetch_sub(1, Ordering::SeqCst);
-            let (Reply::Bytes(bytes, _) | Reply::Stall(bytes)) = &reply;
+            let (Reply::Bytes(bytes, _) | Reply::Stall(bytes) | Reply::Close(bytes)) = &reply;
             let written = stream.write_all(bytes).and_then(|()| stream.flush());
-            if written.is_err() || matches!(reply, Reply::Stall(_)) && stream.read(&mut [0]).is_err() {
+            if written.is_err() {
                 return;
+            }
+            match reply {
+                Reply::Bytes(..) => {}
+                Reply::Close(_) => {
+                    let _ = stream.sock.shutdown(Shutdown::Both);
+                    return;
+                }
+                Reply::Stall(_) => {
+                    // Until the client leaves.
+                    let _ = stream.read(&mut [0]);
+                    return;
+                }
             }
         }
     }
