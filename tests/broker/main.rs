@@ -29,6 +29,7 @@ mod endurance;
 mod expiry;
 mod extended_master_secret;
 mod flood;
+mod glewlwyd;
 mod harness;
 mod harness_https_server;
 mod held;
@@ -40,6 +41,7 @@ mod live_keys;
 mod load;
 mod mqtt311;
 mod mutual_tls;
+mod oidc_provider;
 mod operating;
 mod psk;
 mod raw_keys;
@@ -114,6 +116,8 @@ static CASES: &[&[Case]] = &[
     mutual_tls::CASES,
     raw_keys::CASES,
     authorization_server::CASES,
+    oidc_provider::CASES,
+    glewlwyd::CASES,
     waiting::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
@@ -223,9 +227,9 @@ fn prepare_logs() {
 
 /// What has been built, and so must be shown by at least one accepting and one refusing case.
 const REQUIREMENTS: &[&str] = &[
-    "A1", "A2", "A3", "A4", "A5", "AS1", "AS2", "AS3", "AS4", "AS5", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8",
-    "C9", "C10", "E1", "E2", "E3", "E4", "K1", "L1", "L2", "L3", "L4", "L5", "L6", "R1", "R2", "R3", "R4", "S1", "S2",
-    "S3", "S4", "S5", "S6", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "V1", "V2", "V3", "V4", "V5", "",
+    "A1", "A2", "A3", "A4", "A5", "AS1", "AS2", "AS3", "AS4", "AS5", "AS6", "C1", "C2", "C3", "C4", "C5", "C6", "C7",
+    "C8", "C9", "C10", "E1", "E2", "E3", "E4", "K1", "L1", "L2", "L3", "L4", "L5", "L6", "R1", "R2", "R3", "R4", "S1",
+    "S2", "S3", "S4", "S5", "S6", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "V1", "V2", "V3", "V4", "V5", "",
 ];
 
 /// What no stock broker lets a plugin do: there is nothing to accept or to refuse, but a case must pin down what happens instead.

@@ -28,7 +28,7 @@ cases! {
 }
 
 /// The thumbprint of a public key (RFC 7638).
-fn thumbprint(key: &Key) -> String {
+pub fn thumbprint(key: &Key) -> String {
     let jwk = key.jwk();
     let names: &[&str] = if jwk["kty"] == "EC" { &["crv", "kty", "x", "y"] } else { &["crv", "kty", "x"] };
     let members: Vec<String> = names.iter().map(|name| format!("{}:{}", json!(name), jwk[name])).collect();
@@ -42,7 +42,7 @@ fn device(broker: &Broker, key: Key) -> Device {
 }
 
 /// The draft's form over the exporter's value, with this JWK beside it.
-fn showing(broker: &Broker, device: &Device, protocol: Protocol, jwk: Option<Value>) -> Attempt {
+pub fn showing(broker: &Broker, device: &Device, protocol: Protocol, jwk: Option<Value>) -> Attempt {
     let client = broker.open();
     let mut password = json!({ "access_token": device.token, "mac": encode(&device.key.sign(&client.exporter())) });
     if let Some(jwk) = jwk {

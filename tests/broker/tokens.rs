@@ -340,7 +340,7 @@ fn t5_symmetric_key_in_clear_is_refused_with_bearer_allowed(ctx: &Ctx) {
 }
 
 /// The CONNECTs of a client without a key: C3 data, and V1 with an empty password.
-fn bearer_connects(token: &str) -> [Connect; 3] {
+pub fn bearer_connects(token: &str) -> [Connect; 3] {
     let user_name = format!("ace{token}");
     [
         Connect::ace("sensor", binary(token.as_bytes())),

@@ -9,5 +9,6 @@ pub mod demo;
 pub mod deny;
 pub mod paths;
 pub mod process;
+pub mod servers;
 pub mod setup;
 pub mod test;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, demo, deny, setup, test};
+use xtask::{abi, bindings, brokers, demo, deny, servers, setup, test};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -62,6 +62,10 @@ enum Task {
         #[arg(long, value_name = "URI")]
         mirror: Option<String>,
     },
+    /// Fetches authorization servers that others have written, for the tests to ask, into target/servers/
+    ///
+    /// They are oidc-provider from npm and Debian's glewlwyd. They are installed nowhere. No root rights are needed.
+    Servers,
     /// Installs from Debian's packages what the other commands need; does nothing if nothing is missing
     ///
     /// As root or with sudo; without either it says what to run.
@@ -106,6 +110,12 @@ fn carry_out(task: Task) -> Result<()> {
                     broker.suite,
                     broker.launcher.display()
                 );
+            }
+            Ok(())
+        }
+        Task::Servers => {
+            for server in servers::fetch()? {
+                println!("{}", server.display());
             }
             Ok(())
         }

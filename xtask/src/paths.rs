@@ -25,6 +25,12 @@ pub fn brokers() -> PathBuf {
     target().join("brokers")
 }
 
+/// The folder in which `cargo xtask servers` keeps the authorization servers that others have written.
+#[must_use]
+pub fn servers() -> PathBuf {
+    target().join("servers")
+}
+
 /// The list of fetched brokers, see [`crate::brokers::index`].
 #[must_use]
 pub fn broker_index() -> PathBuf {

@@ -43,10 +43,15 @@ pub const OPENSSL: Need = Need { package: "libssl3", purpose: "OpenSSL 3", sign:
 pub const OPENSSL_PROGRAM: Need =
     Need { package: "openssl", purpose: "OpenSSL's program", sign: Sign::Program("openssl") };
 
+/// Runs oidc-provider, an authorization server that tokens are asked for.
+pub const NODE: Need = Need { package: "nodejs", purpose: "what runs JavaScript", sign: Sign::Program("node") };
+/// Fetches it.
+pub const NPM: Need = Need { package: "npm", purpose: "what installs JavaScript packages", sign: Sign::Program("npm") };
+
 /// What `demo` needs.
 pub const DEMO: &[Need] = &[COMPILER, HEADERS];
 /// What `test` needs.
-pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN, VALGRIND, OPENSSL, OPENSSL_PROGRAM];
+pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN, VALGRIND, OPENSSL, OPENSSL_PROGRAM, NODE, NPM];
 
 impl Need {
     fn is_met(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Keys made at random, for authorization servers and for clients, and what is signed with them.
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -85,15 +85,20 @@ impl Key {
         }
     }
 
-    /// The JWK of an Ed25519 key with its private half, which is not for others' eyes.
+    /// The JWK of an Ed25519 or EC key with its private half, which is not for others' eyes.
     pub fn private_jwk(&self) -> Value {
-        assert!(matches!(self.material, Material::Ed25519(_)), "an Ed25519 key");
-        // The seed is the end of PKCS #8 in its first version (RFC 8410, section 7).
-        let private = self.pkcs8();
-        let seed = &private[private.len() - 32..];
-        secrets::register(seed);
+        let private = match &self.material {
+            // The seed is the end of PKCS #8 in its first version (RFC 8410, section 7).
+            Material::Ed25519(_) => self.pkcs8().split_off(16),
+            Material::P256(pair) => {
+                let number: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().expect("a private key");
+                number.as_ref().to_vec()
+            }
+            _ => panic!("an Ed25519 or EC key"),
+        };
+        secrets::register(&private);
         let mut jwk = self.jwk();
-        jwk["d"] = json!(encode(seed));
+        jwk["d"] = json!(encode(&private));
         jwk
     }
 

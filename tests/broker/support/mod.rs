@@ -9,6 +9,7 @@ pub mod case;
 pub mod client;
 pub mod cwt;
 pub mod device;
+pub mod foreign;
 pub mod https_server;
 pub mod introspector;
 pub mod jwe;

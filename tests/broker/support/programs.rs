@@ -43,7 +43,7 @@ pub struct Program {
 }
 
 impl Program {
-    fn start(ctx: &Ctx, name: &str, command: &mut Command) -> Self {
+    pub(super) fn start(ctx: &Ctx, name: &str, command: &mut Command) -> Self {
         static STARTS: AtomicU32 = AtomicU32::new(0);
         let number = STARTS.fetch_add(1, Ordering::Relaxed);
         let file = |end: &str| log_folder().join(format!("{}-{}.{name}-{number}.{end}", ctx.name, ctx.version.number));

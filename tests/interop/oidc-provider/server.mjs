@@ -2,9 +2,9 @@
 //
 //   node server.mjs CONFIG.json
 //
-// CONFIG.json has: port, certificate and key (PEM files), jwks (private signing keys), clients (client metadata), audience (the
-// broker's), scopes (what tokens for the broker may grant), lifetime (of tokens, in seconds). A line "listening" on
-// standard output says that it is ready; it ends when its standard input does.
+// CONFIG.json has: port, certificate and key (PEM files), jwks (private signing keys), clients (client metadata), scopes (what
+// tokens may grant), lifetime (of tokens, in seconds). A line "listening" on standard output says that it is ready; it ends when
+// its standard input does.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -13,8 +13,8 @@ import { Provider } from 'oidc-provider';
 
 const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 
-// Its resources have to be absolute URIs: one for tokens that say themselves what they are worth, one for opaque ones.
-const formats = { [`mqtts://${config.audience}/signed`]: 'jwt', [`mqtts://${config.audience}/opaque`]: 'opaque' };
+// A resource has to be an absolute URI: here, mqtts://AUDIENCE/signed for a JWT, mqtts://AUDIENCE/opaque for an opaque token.
+const formats = { '/signed': 'jwt', '/opaque': 'opaque' };
 
 // The key that a client has registered, which its tokens are bound to unless DPoP binds them to another.
 const registeredKey = (client) => client?.jwks?.keys?.[0];
@@ -38,9 +38,9 @@ const provider = new Provider(`https://localhost:${config.port}`, {
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (ctx, resource) => ({
-        audience: config.audience,
+        audience: new URL(resource).host,
         scope: config.scopes.join(' '),
-        accessTokenFormat: formats[resource],
+        accessTokenFormat: formats[new URL(resource).pathname],
         jwt: { sign: { alg: config.jwks.keys[0].alg } },
       }),
     },

@@ -26,7 +26,7 @@ const KEPT_SETTINGS: [&str; 8] = [
 
 /// A private apt in one folder.
 #[derive(Debug)]
-pub(super) struct Apt {
+pub(crate) struct Apt {
     folder: PathBuf,
 }
 
@@ -35,7 +35,7 @@ impl Apt {
     ///
     /// # Errors
     /// apt is missing, or one of the suites cannot be had from the mirror.
-    pub(super) fn open(folder: &Path, mirror: &Mirror, suites: &[&str]) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, mirror: &Mirror, suites: &[&str]) -> Result<Self> {
         for part in ["none", "state/lists/partial", "cache/archives/partial", "log"] {
             fs::create_dir_all(folder.join(part)).with_context(|| format!("cannot make {}", folder.display()))?;
         }
@@ -51,7 +51,7 @@ impl Apt {
     ///
     /// # Errors
     /// apt cannot be asked.
-    pub(super) fn candidate(&self, package: &str) -> Result<Option<String>> {
+    pub(crate) fn candidate(&self, package: &str) -> Result<Option<String>> {
         let policy = process::output_of(self.command("apt-cache").args(["policy", package]))?;
         let line = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate:"));
         Ok(line.map(|version| version.trim().to_owned()).filter(|version| version != "(none)"))
@@ -61,7 +61,7 @@ impl Apt {
     ///
     /// # Errors
     /// The packages cannot be had together from the suites.
-    pub(super) fn count(&self, packages: &[&str]) -> Result<usize> {
+    pub(crate) fn count(&self, packages: &[&str]) -> Result<usize> {
         let uris = process::output_of(self.install("--print-uris").args(packages))?;
         Ok(uris.lines().filter(|line| line.starts_with('\'')).count())
     }
@@ -70,7 +70,7 @@ impl Apt {
     ///
     /// # Errors
     /// The packages cannot be had together from the suites, or not be downloaded.
-    pub(super) fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+    pub(crate) fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
         process::output_of(self.install("--download-only").args(packages))?;
         let archives = self.folder.join("cache/archives");
         let entries = fs::read_dir(&archives).with_context(|| format!("cannot read {}", archives.display()))?;

@@ -7,7 +7,7 @@ pub mod index;
 pub mod release;
 pub mod sources;
 
-mod apt;
+pub(crate) mod apt;
 mod tree;
 
 use std::fs;
@@ -172,7 +172,7 @@ fn version_of(packages: &[PathBuf]) -> Result<String> {
 const WORK: &str = ".work-";
 
 /// A folder for one download; removed with everything in it.
-struct WorkFolder(PathBuf);
+pub(crate) struct WorkFolder(PathBuf);
 
 /// Removes what downloads have left that were cut off: folders of processes that are no more.
 fn remove_abandoned(folder: &Path) {
@@ -188,13 +188,17 @@ fn remove_abandoned(folder: &Path) {
 }
 
 impl WorkFolder {
-    fn new(parent: &Path) -> Result<Self> {
+    pub(crate) fn new(parent: &Path) -> Result<Self> {
         let path = parent.join(format!("{WORK}{}", std::process::id()));
         if path.exists() {
             fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
