@@ -1,5 +1,6 @@
 //! What servers say anew about tokens that sessions rest on (rfc9431.md T2): sessions get other rights, or end.
 
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -15,17 +16,31 @@ use crate::report::Reason;
 use crate::session::Phase;
 use crate::state::Record;
 
+/// What has become of a token.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// Its server says something else about it.
+    Changed,
+    /// It is not active any more.
+    Ended,
+    /// Its server has not answered in time.
+    RanOut,
+}
+
 impl Plugin {
     /// Acts on what servers have said about tokens.
     pub(super) fn follow_introspection(&self) {
         let news = self.remote.borrow_mut().take_introspection_news();
+        if news.is_empty() {
+            return;
+        }
+        // The last word about a token counts.
+        let mut fates = HashMap::new();
         for news in news {
             match news {
-                IntrospectionNews::Changed(token) => self.judge_sessions_again(token),
-                IntrospectionNews::Ended(token) => self.end_token(token),
-                IntrospectionNews::RanOut(token) => {
-                    self.end_sessions_of(token, &Reason::ServerUnavailable);
-                }
+                IntrospectionNews::Changed(token) => drop(fates.insert(token, Fate::Changed)),
+                IntrospectionNews::Ended(token) => drop(fates.insert(token, Fate::Ended)),
+                IntrospectionNews::RanOut(token) => drop(fates.insert(token, Fate::RanOut)),
                 IntrospectionNews::Failing { url, error } => {
                     let line = format!(
                         "ace: the introspection endpoint {url} {error}; what it has said counts until it runs out"
@@ -36,6 +51,20 @@ impl Plugin {
                     self.broker
                         .log(Level::Notice, &format!("ace: the introspection endpoint {url} can be asked again"));
                 }
+            }
+        }
+        let mut sessions: HashMap<TokenHash, Vec<ClientKey>> = HashMap::new();
+        if !fates.is_empty() {
+            for (key, token) in self.sessions.borrow().with_lease(|token| fates.contains_key(&token)) {
+                sessions.entry(token).or_default().push(key);
+            }
+        }
+        for (token, fate) in fates {
+            let sessions = sessions.remove(&token).unwrap_or_default();
+            match fate {
+                Fate::Changed => self.judge_sessions_again(token, &sessions),
+                Fate::Ended => self.end_token(token, &sessions),
+                Fate::RanOut => self.end_sessions(&sessions, &Reason::ServerUnavailable),
             }
         }
     }
@@ -50,17 +79,17 @@ impl Plugin {
     }
 
     /// The server says something else about a token than before: the sessions get the rights that it has now.
-    fn judge_sessions_again(&self, token: TokenHash) {
+    fn judge_sessions_again(&self, token: TokenHash, sessions: &[ClientKey]) {
         let Some(asked_with) = self.remote.borrow().asked_with(token) else { return };
         match self.judge(asked_with.sent()) {
-            Ok(Judged::Good(judged)) => self.replace_grants(token, &judged),
+            Ok(Judged::Good(judged)) => self.replace_grants(sessions, &judged),
             Ok(Judged::Later(_)) => {}
-            Err(refused) => self.end_sessions_of(token, &refused.reason),
+            Err(refused) => self.end_sessions(sessions, &refused.reason),
         }
     }
 
-    fn replace_grants(&self, token: TokenHash, judged: &ValidatedToken) {
-        for key in self.sessions.borrow().with_lease(token) {
+    fn replace_grants(&self, sessions: &[ClientKey], judged: &ValidatedToken) {
+        for &key in sessions {
             let Some((client_id, user_name, identity)) = self.resting(key) else { continue };
             let granted = self.grant(judged, &client_id);
             let is_same = |identity_now| identity.is_some() && identity == identity_now;
@@ -90,8 +119,8 @@ impl Plugin {
     }
 
     /// The server says that a token is not active any more: it counts as revoked.
-    fn end_token(&self, token: TokenHash) {
-        self.end_sessions_of(token, &Reason::Profile(Refusal::TokenInactive));
+    fn end_token(&self, token: TokenHash, sessions: &[ClientKey]) {
+        self.end_sessions(sessions, &Reason::Profile(Refusal::TokenInactive));
         let is_it = |hash: TokenHash| hash == token;
         self.held.borrow_mut().forget(|held| held.hashes.all().any(is_it));
         let forgotten = self.publishers.borrow_mut().forget(|origin| origin.hashes.all().any(is_it));
@@ -110,9 +139,8 @@ impl Plugin {
         }
     }
 
-    fn end_sessions_of(&self, token: TokenHash, reason: &Reason) {
-        let keys = self.sessions.borrow().with_lease(token);
-        for key in keys {
+    fn end_sessions(&self, sessions: &[ClientKey], reason: &Reason) {
+        for &key in sessions {
             self.end_session(key, reason);
         }
     }

@@ -247,14 +247,12 @@ impl Sessions {
             .collect()
     }
 
-    /// The sessions that rest on an answer about this token.
+    /// The sessions that rest on answers about such tokens. Looks at all sessions.
     #[must_use]
-    pub fn with_lease(&self, token: TokenHash) -> Vec<ClientKey> {
-        let sessions = self.by_expiry.iter().filter_map(|(_, key)| Some((key, self.by_key.get(key.address())?)));
-        sessions
-            .filter(|(_, session)| session.lease.as_ref().is_some_and(|lease| lease.token() == token))
-            .map(|(key, _)| *key)
-            .collect()
+    pub fn with_lease(&self, is_such: impl Fn(TokenHash) -> bool) -> Vec<(ClientKey, TokenHash)> {
+        let sessions = self.by_expiry.iter().filter_map(|(_, key)| Some((*key, self.by_key.get(key.address())?)));
+        let leased = sessions.filter_map(|(key, session)| Some((key, session.lease.as_ref()?.token())));
+        leased.filter(|(_, token)| is_such(*token)).collect()
     }
 
     /// How many sessions there are, departed ones included.
