@@ -61,7 +61,7 @@ fn is_served(attempt: Attempt) {
 fn as6_glewlwyd_ends_a_session_by_revoking_its_token(ctx: &Ctx) {
     let server = Foreign::glewlwyd(ctx, &Key::p256().named("first"));
     let lines = ["cache = \"2s\"", "timeout = \"1s\"", "introspect_jwt = true"];
-    let setup = server.asked(setup(&server), "sensor", "/oidc/introspect", &lines);
+    let setup = server.asked(setup(&server), "sensor", &lines);
     let broker = setup.tokens("allow_bearer = true").start(ctx);
     let device = bearer(&server);
     let mut client = device.enter(&broker, Way::Challenge);

@@ -3,7 +3,7 @@
 use crate::shown_keys::showing;
 use crate::support::case::cases;
 use crate::support::foreign::{Foreign, resource};
-use crate::support::{Broker, Ctx, Device, Key, Protocol, Setup, Way};
+use crate::support::{Broker, Ctx, Device, Key, Protocol, Way};
 
 cases! {
     Accept "AS6" as6_oidc_provider_signs_tokens_for_a_registered_key;
@@ -15,7 +15,6 @@ cases! {
 }
 
 const TOKEN: &str = "/token";
-const INTROSPECTION: &str = "/token/introspection";
 
 fn signing_key() -> Key {
     Key::p256().named("first")
@@ -27,11 +26,11 @@ fn device(server: &Foreign, client: &str, resource: &str, key: &Key) -> Device {
     Device { id: client.to_owned(), key: key.clone(), token }
 }
 
-/// A broker that asks the server about opaque tokens. It must be told where the keys are, or it would ask about JWTs, too,
-/// which the server does not answer.
-fn asking(server: &Foreign, lines: &[&str]) -> Setup {
-    let keys = server.url("/jwks");
-    server.asked(server.setup().keys_by_url(Some(&keys)), "broker", INTROSPECTION, lines)
+/// A broker that asks the server about opaque tokens, once it knows where.
+fn asking(ctx: &Ctx, server: &Foreign, lines: &[&str]) -> Broker {
+    let broker = server.asked(server.setup(), "broker", lines).start(ctx);
+    broker.wait_for_line(&["the keys of", "are in force"]);
+    broker
 }
 
 /// What is granted is let through, and nothing else.
@@ -55,7 +54,7 @@ fn as6_oidc_provider_signs_tokens_for_a_registered_key(ctx: &Ctx) {
 fn as6_oidc_provider_is_asked_about_opaque_tokens(ctx: &Ctx) {
     let key = Key::ed25519();
     let server = Foreign::oidc_provider(ctx, &signing_key(), &key);
-    let broker = asking(&server, &[]).start(ctx);
+    let broker = asking(ctx, &server, &[]);
     let device = device(&server, "sensor", &resource("opaque"), &key);
     for way in [Way::Challenge, Way::Exporter, Way::UserName(Protocol::V311), Way::Draft00(Protocol::V5)] {
         is_served(&broker, &device, way);
@@ -65,7 +64,7 @@ fn as6_oidc_provider_is_asked_about_opaque_tokens(ctx: &Ctx) {
 
 fn as6_oidc_provider_binds_tokens_by_dpop(ctx: &Ctx) {
     let server = Foreign::oidc_provider(ctx, &signing_key(), &Key::ed25519());
-    let broker = asking(&server, &[]).start(ctx);
+    let broker = asking(ctx, &server, &[]);
     for form in ["signed", "opaque"] {
         for key in [Key::ed25519(), Key::p256()] {
             let token = server.token(TOKEN, "plain", &resource(form), Some(&key));
@@ -82,7 +81,7 @@ fn as6_oidc_provider_binds_tokens_by_dpop(ctx: &Ctx) {
 fn as6_oidc_provider_tokens_for_others_or_for_nobodys_key_are_refused(ctx: &Ctx) {
     let key = Key::ed25519();
     let server = Foreign::oidc_provider(ctx, &signing_key(), &key);
-    let broker = asking(&server, &[]).start(ctx);
+    let broker = asking(ctx, &server, &[]);
     for form in ["signed", "opaque"] {
         let elsewhere = device(&server, "sensor", &format!("mqtts://elsewhere.test/{form}"), &key);
         elsewhere.attempt(&broker, Way::Challenge).refused(&broker, "audience-foreign");
@@ -94,7 +93,7 @@ fn as6_oidc_provider_tokens_for_others_or_for_nobodys_key_are_refused(ctx: &Ctx)
 fn as6_oidc_provider_ends_a_session_by_revoking_its_token(ctx: &Ctx) {
     let key = Key::ed25519();
     let server = Foreign::oidc_provider(ctx, &signing_key(), &key);
-    let broker = asking(&server, &["cache = \"2s\"", "timeout = \"1s\""]).start(ctx);
+    let broker = asking(ctx, &server, &["cache = \"2s\"", "timeout = \"1s\""]);
     let device = device(&server, "sensor", &resource("opaque"), &key);
     let mut client = device.enter(&broker, Way::Challenge);
     client.round_trip("dev/a");

@@ -171,12 +171,11 @@ impl Foreign {
             .server("ca_file = \"{dir}/as-ca.pem\"")
     }
 
-    /// The same, and the broker asks it about tokens, as this client of its.
-    pub fn asked(&self, setup: Setup, client: &str, path: &str, lines: &[&str]) -> Setup {
+    /// The same, and the broker asks it about tokens, as this client of its. Where, its metadata say.
+    pub fn asked(&self, setup: Setup, client: &str, lines: &[&str]) -> Setup {
         let setup = setup
             .file("introspection.secret", &secret(client))
             .server("[authorization_server.introspection]")
-            .server(&format!("url = \"{}\"", self.url(path)))
             .server(&format!("client_id = \"{client}\""))
             .server("client_secret_file = \"{dir}/introspection.secret\"")
             .server("ca_file = \"{dir}/as-ca.pem\"");
@@ -201,7 +200,7 @@ impl Foreign {
     }
 
     /// Where this path of its is.
-    pub fn url(&self, path: &str) -> String {
+    fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
