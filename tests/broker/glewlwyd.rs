@@ -9,9 +9,9 @@ use crate::support::{Attempt, Ctx, Device, Key, Protocol, Setup, Way};
 use crate::tokens::bearer_connects;
 
 cases! {
-    Accept "AS6" as6_glewlwyd_signs_tokens_and_binds_them_by_dpop;
-    Accept "AS6" as6_glewlwyd_signs_tokens_for_bearers;
-    Refuse "AS6" as6_glewlwyd_ends_a_session_by_revoking_its_token;
+    Accept "AS7" as7_glewlwyd_signs_tokens_and_binds_them_by_dpop;
+    Accept "AS7" as7_glewlwyd_signs_tokens_for_bearers;
+    Refuse "AS7" as7_glewlwyd_ends_a_session_by_revoking_its_token;
 }
 
 const TOKEN: &str = "/oidc/token";
@@ -25,7 +25,7 @@ fn bearer(server: &Foreign) -> Device {
     Device { id: "sensor".to_owned(), key: Key::ed25519(), token }
 }
 
-fn as6_glewlwyd_signs_tokens_and_binds_them_by_dpop(ctx: &Ctx) {
+fn as7_glewlwyd_signs_tokens_and_binds_them_by_dpop(ctx: &Ctx) {
     let server = Foreign::glewlwyd(ctx, &Key::p256().named("first"));
     let broker = setup(&server).start(ctx);
     let key = Key::p256();
@@ -38,7 +38,7 @@ fn as6_glewlwyd_signs_tokens_and_binds_them_by_dpop(ctx: &Ctx) {
     showing(&broker, &thief, Protocol::V311, Some(other.jwk())).refused(&broker, "shown-key-mismatch");
 }
 
-fn as6_glewlwyd_signs_tokens_for_bearers(ctx: &Ctx) {
+fn as7_glewlwyd_signs_tokens_for_bearers(ctx: &Ctx) {
     let server = Foreign::glewlwyd(ctx, &Key::p256().named("first"));
     let broker = setup(&server).tokens("allow_bearer = true").start(ctx);
     let device = bearer(&server);
@@ -58,7 +58,7 @@ fn is_served(attempt: Attempt) {
 }
 
 /// It tells a client about that client's own tokens alone, so here the broker asks in the name of the client.
-fn as6_glewlwyd_ends_a_session_by_revoking_its_token(ctx: &Ctx) {
+fn as7_glewlwyd_ends_a_session_by_revoking_its_token(ctx: &Ctx) {
     let server = Foreign::glewlwyd(ctx, &Key::p256().named("first"));
     let lines = ["cache = \"2s\"", "timeout = \"1s\"", "introspect_jwt = true"];
     let setup = server.asked(setup(&server), "sensor", &lines);

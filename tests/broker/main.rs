@@ -227,7 +227,7 @@ fn prepare_logs() {
 
 /// What has been built, and so must be shown by at least one accepting and one refusing case.
 const REQUIREMENTS: &[&str] = &[
-    "A1", "A2", "A3", "A4", "A5", "AS1", "AS2", "AS3", "AS4", "AS5", "AS6", "C1", "C2", "C3", "C4", "C5", "C6", "C7",
+    "A1", "A2", "A3", "A4", "A5", "AS1", "AS2", "AS3", "AS4", "AS5", "AS7", "C1", "C2", "C3", "C4", "C5", "C6", "C7",
     "C8", "C9", "C10", "E1", "E2", "E3", "E4", "K1", "L1", "L2", "L3", "L4", "L5", "L6", "R1", "R2", "R3", "R4", "S1",
     "S2", "S3", "S4", "S5", "S6", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "V1", "V2", "V3", "V4", "V5", "",
 ];

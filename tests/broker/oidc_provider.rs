@@ -6,12 +6,12 @@ use crate::support::foreign::{Foreign, resource};
 use crate::support::{Broker, Ctx, Device, Key, Protocol, Way};
 
 cases! {
-    Accept "AS6" as6_oidc_provider_signs_tokens_for_a_registered_key;
-    Accept "AS6" as6_oidc_provider_is_asked_about_opaque_tokens;
-    Accept "AS6" as6_oidc_provider_binds_tokens_by_dpop;
-    Refuse "AS6" as6_oidc_provider_tokens_for_others_or_for_nobodys_key_are_refused;
-    Refuse "AS6" as6_oidc_provider_ends_a_session_by_revoking_its_token;
-    Accept "AS6" as6_oidc_provider_changes_its_key;
+    Accept "AS7" as7_oidc_provider_signs_tokens_for_a_registered_key;
+    Accept "AS7" as7_oidc_provider_is_asked_about_opaque_tokens;
+    Accept "AS7" as7_oidc_provider_binds_tokens_by_dpop;
+    Refuse "AS7" as7_oidc_provider_tokens_for_others_or_for_nobodys_key_are_refused;
+    Refuse "AS7" as7_oidc_provider_ends_a_session_by_revoking_its_token;
+    Accept "AS7" as7_oidc_provider_changes_its_key;
 }
 
 const TOKEN: &str = "/token";
@@ -40,7 +40,7 @@ fn is_served(broker: &Broker, device: &Device, way: Way) {
     assert_eq!(client.subscribe(&["other/a"]), [if client.protocol == Protocol::V5 { 0x87 } else { 0x80 }]);
 }
 
-fn as6_oidc_provider_signs_tokens_for_a_registered_key(ctx: &Ctx) {
+fn as7_oidc_provider_signs_tokens_for_a_registered_key(ctx: &Ctx) {
     let key = Key::p256();
     let server = Foreign::oidc_provider(ctx, &signing_key(), &key);
     let broker = server.setup().start(ctx);
@@ -51,7 +51,7 @@ fn as6_oidc_provider_signs_tokens_for_a_registered_key(ctx: &Ctx) {
     device.with_key(Key::p256()).attempt(&broker, Way::Challenge).refused(&broker, "proof-wrong");
 }
 
-fn as6_oidc_provider_is_asked_about_opaque_tokens(ctx: &Ctx) {
+fn as7_oidc_provider_is_asked_about_opaque_tokens(ctx: &Ctx) {
     let key = Key::ed25519();
     let server = Foreign::oidc_provider(ctx, &signing_key(), &key);
     let broker = asking(ctx, &server, &[]);
@@ -62,7 +62,7 @@ fn as6_oidc_provider_is_asked_about_opaque_tokens(ctx: &Ctx) {
     device.with_key(Key::ed25519()).attempt(&broker, Way::Challenge).refused(&broker, "proof-wrong");
 }
 
-fn as6_oidc_provider_binds_tokens_by_dpop(ctx: &Ctx) {
+fn as7_oidc_provider_binds_tokens_by_dpop(ctx: &Ctx) {
     let server = Foreign::oidc_provider(ctx, &signing_key(), &Key::ed25519());
     let broker = asking(ctx, &server, &[]);
     for form in ["signed", "opaque"] {
@@ -78,7 +78,7 @@ fn as6_oidc_provider_binds_tokens_by_dpop(ctx: &Ctx) {
     }
 }
 
-fn as6_oidc_provider_tokens_for_others_or_for_nobodys_key_are_refused(ctx: &Ctx) {
+fn as7_oidc_provider_tokens_for_others_or_for_nobodys_key_are_refused(ctx: &Ctx) {
     let key = Key::ed25519();
     let server = Foreign::oidc_provider(ctx, &signing_key(), &key);
     let broker = asking(ctx, &server, &[]);
@@ -90,7 +90,7 @@ fn as6_oidc_provider_tokens_for_others_or_for_nobodys_key_are_refused(ctx: &Ctx)
     }
 }
 
-fn as6_oidc_provider_ends_a_session_by_revoking_its_token(ctx: &Ctx) {
+fn as7_oidc_provider_ends_a_session_by_revoking_its_token(ctx: &Ctx) {
     let key = Key::ed25519();
     let server = Foreign::oidc_provider(ctx, &signing_key(), &key);
     let broker = asking(ctx, &server, &["cache = \"2s\"", "timeout = \"1s\""]);
@@ -103,7 +103,7 @@ fn as6_oidc_provider_ends_a_session_by_revoking_its_token(ctx: &Ctx) {
 }
 
 /// Ours is a server that has not kept the old key.
-fn as6_oidc_provider_changes_its_key(ctx: &Ctx) {
+fn as7_oidc_provider_changes_its_key(ctx: &Ctx) {
     let key = Key::ed25519();
     let mut server = Foreign::oidc_provider(ctx, &signing_key(), &key);
     let broker = server.setup().start(ctx);
