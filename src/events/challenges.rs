@@ -50,11 +50,21 @@ impl Challenge {
 #[derive(Default)]
 pub struct Challenges {
     open: HashMap<ClientKey, Challenge>,
+    /// Those among them whose token could not be judged when they were opened; some may have gone since.
+    pending: Vec<ClientKey>,
+    /// No challenge was sent before this; `None` if there is none.
+    oldest: Option<Timestamp>,
 }
 
 impl Challenges {
     /// Opens a challenge. One that the client has not answered is void.
     pub(super) fn open(&mut self, key: ClientKey, challenge: Challenge) {
+        if self.open.is_empty() {
+            self.oldest = Some(challenge.sent);
+        }
+        if matches!(challenge.token, Challenged::Pending(_)) {
+            self.pending.push(key);
+        }
         self.open.insert(key, challenge);
     }
 
@@ -72,42 +82,52 @@ impl Challenges {
 
     /// Forgets challenges sent before this point: the broker does not tell of each client that leaves without an answer.
     pub fn forget_before(&mut self, point: Timestamp) {
-        if !self.open.is_empty() {
-            self.open.retain(|_, challenge| {
-                let is_kept = challenge.sent >= point;
-                if !is_kept {
-                    challenge.release();
-                }
-                is_kept
-            });
+        if self.oldest.is_none_or(|oldest| oldest >= point) {
+            return;
         }
+        self.open.retain(|_, challenge| {
+            let is_kept = challenge.sent >= point;
+            if !is_kept {
+                challenge.release();
+            }
+            is_kept
+        });
+        self.oldest = self.open.values().map(|challenge| challenge.sent).min();
     }
 
-    /// The challenges whose token cannot be judged yet.
-    fn pending(&mut self) -> impl Iterator<Item = (&mut Challenge, ClientKey)> {
-        let challenges = self.open.iter_mut().map(|(key, challenge)| (challenge, *key));
-        challenges.filter(|(challenge, _)| matches!(challenge.token, Challenged::Pending(_)))
+    /// Looks at the challenges whose token cannot be judged yet.
+    fn judge(&mut self, mut settle: impl FnMut(&mut Pending) -> Option<Judged>) {
+        let Self { open, pending, .. } = self;
+        pending.retain(|key| {
+            let Some(challenge) = open.get_mut(key) else { return false };
+            let Challenged::Pending(token) = &mut challenge.token else { return false };
+            if !challenge.connection.is_some_and(|connection| connection.is_alive()) {
+                open.remove(key);
+                return false;
+            }
+            let Some((outcome, lease)) = settle(token) else { return true };
+            challenge.release();
+            challenge.lease = lease;
+            challenge.token = outcome;
+            false
+        });
     }
 }
+
+/// What has become of a token, and what confirms it.
+type Judged = (Challenged, Option<Lease>);
 
 impl Plugin {
     /// Lets the answers to those challenges through whose token can be judged by now.
     pub(super) fn follow_challenges(&self) {
-        let mut challenges = self.challenges.borrow_mut();
-        let mut gone = Vec::new();
-        for (challenge, key) in challenges.pending() {
-            if !challenge.connection.is_some_and(|connection| connection.is_alive()) {
-                gone.push(key);
-                continue;
-            }
-            let Challenged::Pending(pending) = &mut challenge.token else { continue };
-            let Some(outcome) = self.settle(pending) else { continue };
-            challenge.release();
-            challenge.lease = outcome.as_ref().ok().and_then(|token| self.lease(token).ok().flatten());
-            challenge.token = outcome.map_or_else(Challenged::Refused, Challenged::Good);
-        }
-        for key in gone {
-            challenges.forget(key);
-        }
+        self.challenges.borrow_mut().judge(|pending| {
+            Some(match self.settle(pending)? {
+                Ok(token) => {
+                    let lease = self.lease(&token).ok().flatten();
+                    (Challenged::Good(token), lease)
+                }
+                Err(refused) => (Challenged::Refused(refused), None),
+            })
+        });
     }
 }
