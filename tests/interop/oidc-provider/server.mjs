@@ -6,10 +6,16 @@
 // tokens may grant), lifetime (of tokens, in seconds). A line "listening" on standard output says that it is ready; it ends when
 // its standard input does.
 
+import { webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 
-import { Provider } from 'oidc-provider';
+// What oidc-provider takes for granted, and the Node.js 18 of Debian 12 lacks.
+URL.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : null);
+globalThis.crypto ??= webcrypto;
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
+
+const { Provider } = await import('oidc-provider');
 
 const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 
