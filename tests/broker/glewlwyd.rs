@@ -1,4 +1,4 @@
-//! AS6: tokens of glewlwyd, an authorization server that others have written.
+//! AS7: tokens of glewlwyd, an authorization server that others have written.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! AS6: tokens of oidc-provider, an authorization server that others have written.
+//! AS7: tokens of oidc-provider, an authorization server that others have written.
 
 use crate::shown_keys::showing;
 use crate::support::case::cases;
