@@ -132,7 +132,7 @@ pub(super) unsafe fn init_with<H: Handler>(
     options: *const abi::ace_opt,
     count: c_int,
 ) -> c_int {
-    contained(Some(&broker), abi::ACE_ERR_UNKNOWN, || {
+    let code = contained(Some(&broker), abi::ACE_ERR_UNKNOWN, || {
         // SAFETY: the broker vouches for its options.
         let options = unsafe { Options::read(options, count) };
         broker.introduce(NAME, crate::VERSION);
@@ -164,7 +164,9 @@ pub(super) unsafe fn init_with<H: Handler>(
         // SAFETY: the broker handed in where to put it, and it is not null.
         unsafe { *userdata = loaded };
         abi::ACE_ERR_SUCCESS
-    })
+    });
+    broker.write_log();
+    code
 }
 
 /// Ends the plugin.
@@ -189,6 +191,10 @@ unsafe fn unload<H: Handler>(userdata: *mut c_void) {
         loaded.broker.unregister(event, callback);
     }
     tls::uninstall();
+    let broker = loaded.broker;
+    // It may have a last word.
+    drop(loaded);
+    broker.write_log();
 }
 
 /// Runs `body` with the plugin that `userdata` is, and a panic in it becomes `denial`.
@@ -200,6 +206,24 @@ unsafe fn with<H: Handler>(userdata: *mut c_void, denial: Verdict, body: impl Fn
     // SAFETY: the caller vouches for it. Only shared references are made of it until it is unloaded.
     let Some(loaded) = (unsafe { userdata.cast::<Loaded<H>>().as_ref() }) else { return denial.code() };
     contained(Some(&loaded.broker), denial, || body(loaded)).code()
+}
+
+/// As [`with`], for events that are not raised for each message: what was logged since the last one is written behind it.
+///
+/// # Safety
+/// As for [`with`].
+unsafe fn with_log<H: Handler>(
+    userdata: *mut c_void,
+    denial: Verdict,
+    body: impl FnOnce(&Loaded<H>) -> Verdict,
+) -> c_int {
+    // SAFETY: the caller vouches for it.
+    let code = unsafe { with::<H>(userdata, denial, body) };
+    // SAFETY: as in `with`.
+    if let Some(loaded) = unsafe { userdata.cast::<Loaded<H>>().as_ref() } {
+        loaded.broker.write_log();
+    }
+    code
 }
 
 unsafe extern "C" fn on_acl_check<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
@@ -215,7 +239,7 @@ unsafe extern "C" fn on_acl_check<H: Handler>(_: c_int, event: *mut c_void, user
 unsafe extern "C" fn on_basic_auth<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseClient, |loaded| match BasicAuth::read(&loaded.broker, event) {
+        with_log::<H>(userdata, Verdict::RefuseClient, |loaded| match BasicAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.basic_auth(&event),
             None => Verdict::RefuseClient,
         })
@@ -225,7 +249,7 @@ unsafe extern "C" fn on_basic_auth<H: Handler>(_: c_int, event: *mut c_void, use
 unsafe extern "C" fn on_extended_auth_start<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
+        with_log::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.extended_auth_start(&event),
             None => Verdict::RefuseClient,
         })
@@ -239,7 +263,7 @@ unsafe extern "C" fn on_extended_auth_continue<H: Handler>(
 ) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
+        with_log::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.extended_auth_continue(&event),
             None => Verdict::RefuseClient,
         })
@@ -249,7 +273,7 @@ unsafe extern "C" fn on_extended_auth_continue<H: Handler>(
 unsafe extern "C" fn on_psk_key<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::RefuseClient, |loaded| match PskKey::read(&loaded.broker, event) {
+        with_log::<H>(userdata, Verdict::RefuseClient, |loaded| match PskKey::read(&loaded.broker, event) {
             Some(event) => loaded.handler.psk_key(&event),
             None => Verdict::RefuseClient,
         })
@@ -269,7 +293,7 @@ unsafe extern "C" fn on_message<H: Handler>(_: c_int, event: *mut c_void, userda
 unsafe extern "C" fn on_disconnect<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::Failed, |loaded| {
+        with_log::<H>(userdata, Verdict::Failed, |loaded| {
             let event = &*event.cast::<abi::ace_evt_disconnect>();
             if !event.client.is_null() {
                 loaded.handler.disconnect(&loaded.broker.client(event.client));
@@ -282,7 +306,7 @@ unsafe extern "C" fn on_disconnect<H: Handler>(_: c_int, event: *mut c_void, use
 unsafe extern "C" fn on_will_set<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::Failed, |loaded| {
+        with_log::<H>(userdata, Verdict::Failed, |loaded| {
             if let Some(event) = WillSet::read(&loaded.broker, event) {
                 loaded.handler.will_set(&event);
             }
@@ -294,7 +318,7 @@ unsafe extern "C" fn on_will_set<H: Handler>(_: c_int, event: *mut c_void, userd
 unsafe extern "C" fn on_tick<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::Failed, |loaded| {
+        with_log::<H>(userdata, Verdict::Failed, |loaded| {
             if let Some(event) = event.cast::<abi::ace_evt_tick>().as_mut() {
                 (event.next_s, event.next_ms) = (0, TICK_MILLIS);
             }
@@ -307,7 +331,7 @@ unsafe extern "C" fn on_tick<H: Handler>(_: c_int, event: *mut c_void, userdata:
 unsafe extern "C" fn on_reload<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
     // SAFETY: the broker calls with what was registered and with the event's own data.
     unsafe {
-        with::<H>(userdata, Verdict::Failed, |loaded| {
+        with_log::<H>(userdata, Verdict::Failed, |loaded| {
             let event = &*event.cast::<abi::ace_evt_reload>();
             let options = Options::read(event.options, event.option_count);
             loaded.handler.reload(&options);

@@ -347,6 +347,8 @@ fn call(event: abi::ace_event, data: *mut c_void) -> c_int {
 }
 
 fn log() -> Vec<String> {
+    // What was logged by an event that is raised for each message is written with the next other one.
+    broker().write_log();
     STATE.with(|state| std::mem::take(&mut state.borrow_mut().log))
 }
 

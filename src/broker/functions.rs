@@ -3,6 +3,8 @@
 //! Looked up rather than linked: functions that only newer brokers have can be used where they exist, and the crate's
 //! unit tests link without a broker.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem;
 use std::ptr;
@@ -11,6 +13,17 @@ use thiserror::Error;
 
 use super::abi;
 use super::client::{Client, ClientKey};
+
+/// How many lines may wait to be written. Beyond that, they are lost.
+const LINES_MAX: usize = 4096;
+/// How many lines are written beyond those that there were at the beginning.
+const LINES_BEYOND: usize = 64;
+
+thread_local! {
+    // All plugins of the process write to one log, in the order in which they had something to say.
+    static LINES: RefCell<VecDeque<(c_int, CString)>> = const { RefCell::new(VecDeque::new()) };
+    static IS_WRITING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Handle to the broker that loaded the plugin.
 #[derive(Clone, Copy)]
@@ -126,7 +139,11 @@ impl Functions {
 }
 
 impl Broker {
-    /// Writes one line to the broker's log.
+    /// Has one line written to the broker's log, when the event at hand is over, or with the next `TICK`.
+    ///
+    /// Not at once: with `log_dest topic` the broker publishes the line, and asks `ACL_CHECK` for each subscriber before this
+    /// returned, who would find us in the middle of something.
+    #[allow(clippy::unused_self, reason = "who has no broker has nothing to log to")]
     pub fn log(&self, level: Level, line: &str) {
         let level = match level {
             Level::Debug => abi::ACE_LOG_DEBUG,
@@ -136,12 +153,31 @@ impl Broker {
             Level::Error => abi::ACE_LOG_ERR,
         };
         let line = CString::new(line.replace(['\0', '\n', '\r'], " ")).unwrap_or_default();
-        match self.functions.log {
-            // SAFETY: the format takes one C string, and is given one.
-            Log::Printf(printf) => unsafe { printf(level as c_int, c"%s".as_ptr(), line.as_ptr()) },
-            #[cfg(any(test, feature = "fake-broker"))]
-            Log::Call(call) => call(level as c_int, &line),
+        let _ = LINES.try_with(|lines| {
+            let mut lines = lines.borrow_mut();
+            if lines.len() < LINES_MAX {
+                lines.push_back((level as c_int, line));
+            }
+        });
+    }
+
+    /// Writes the lines that wait. What the broker raises meanwhile may add to them: as much of that is written as there was, and some
+    /// more; the rest next time, so that this ends.
+    pub(super) fn write_log(&self) {
+        if IS_WRITING.replace(true) {
+            return;
         }
+        let waiting = LINES.try_with(|lines| lines.borrow().len()).unwrap_or(0);
+        for _ in 0..waiting.saturating_add(LINES_BEYOND) {
+            let Ok(Some((level, line))) = LINES.try_with(|lines| lines.borrow_mut().pop_front()) else { break };
+            match self.functions.log {
+                // SAFETY: the format takes one C string, and is given one.
+                Log::Printf(printf) => unsafe { printf(level, c"%s".as_ptr(), line.as_ptr()) },
+                #[cfg(any(test, feature = "fake-broker"))]
+                Log::Call(call) => call(level, &line),
+            }
+        }
+        IS_WRITING.set(false);
     }
 
     /// Disconnects the client that is connected under this id, as an administrator would; its Will is sent. The broker

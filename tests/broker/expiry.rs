@@ -14,6 +14,7 @@ cases! {
     Refuse "A5" a5_no_message_is_delivered_after_expiry;
     Refuse "A5" a5_no_message_is_delivered_to_mqtt311_after_expiry;
     Accept "E1" e1_a_valid_token_keeps_an_idle_client_connected;
+    Accept "E1" e1_sessions_end_while_the_log_is_a_topic;
     Accept "E1" e1_the_leeway_is_added_to_the_sessions_end;
     Refuse "E1" e1_idle_client_is_disconnected_within_a_second_of_expiry;
     Refuse "E1" e1_idle_mqtt311_client_is_disconnected_within_a_second_of_expiry;
@@ -255,4 +256,29 @@ fn e1_an_expired_client_that_the_broker_lost_may_do_nothing(ctx: &Ctx) {
 /// Lets time pass: what must not happen afterwards has no event to wait for.
 pub fn wait_until(time: Duration) {
     std::thread::sleep(time.saturating_sub(now()));
+}
+
+/// The broker asks whether its subscribers may have a line of the log while the plugin is writing it.
+fn e1_sessions_end_while_the_log_is_a_topic(ctx: &Ctx) {
+    let mut broker = Setup::new().conf("log_dest topic").tokens(r#"leeway = "0s""#).start(ctx);
+    let mut reader = broker.device_scoped("reader", &[("$SYS/broker/log/#", &["sub"])]).enter(&broker, Way::Exporter);
+    assert_eq!(reader.subscribe(&["$SYS/broker/log/#"]), [0]);
+    let authority = &broker.setup().authority;
+    for way in [Way::Challenge, Way::UserName(Protocol::V311)] {
+        let device = Device::new(authority, "sensor", Key::ed25519(), |claims| claims.expires_in(1));
+        let mut client = device.enter(&broker, way);
+        client.expect_not_authorized();
+        broker.wait_for_line(&["session of client \"sensor\" ends: token-expired"]);
+    }
+    broker.device("other").with_key(Key::ed25519()).attempt(&broker, Way::Exporter).refused(&broker, "proof-wrong");
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let message = reader.message();
+        if String::from_utf8_lossy(&message.payload).contains("proof-wrong") {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "the log is not published");
+    }
+    broker.assert_alive();
+    broker.stop();
 }
