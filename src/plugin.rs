@@ -77,8 +77,9 @@ impl Plugin {
         let replays = ReplayCache::new(window(&configuration), clock::now());
         let mut remote = Remote::default();
         remote.replace_revocation_lists(revocation_lists(&configuration));
-        remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
+        // First, since key sets may know where servers are asked about tokens.
         remote.replace_key_sets(&configuration.key_sources, Instant::now());
+        remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
         Self {
             broker,
             config_file: RefCell::new(config_file),
@@ -192,8 +193,9 @@ impl Handler for Plugin {
                 self.replays.borrow_mut().set_window(window(&configuration), clock::now());
                 let mut remote = self.remote.borrow_mut();
                 remote.replace_revocation_lists(revocation_lists(&configuration));
-                remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
+                // First, since key sets may know where servers are asked about tokens.
                 remote.replace_key_sets(&configuration.key_sources, Instant::now());
+                remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
                 *self.validator.borrow_mut() = Rc::new(remote.with_fetched_keys(&configuration.validator));
                 drop(remote);
                 self.log_counters();
@@ -337,6 +339,7 @@ impl Plugin {
             expires,
             user_name: user_name.clone(),
             identity: None,
+            binding: None,
             fingerprint: ace_profile::Fingerprint::of(b""),
             origin: crate::session::Origin::for_test(),
         };

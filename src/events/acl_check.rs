@@ -82,6 +82,10 @@ impl Plugin {
     #[cold]
     #[inline(never)]
     fn unknown_client(&self, event: AclCheck<'_>) -> Verdict {
+        // The Will of a client that has left before it was let in.
+        if event.access() == Access::Publish && self.is_delayed(event.client().key()) {
+            return Verdict::RefuseAccess;
+        }
         let configuration = self.configuration();
         if configuration.public.allow(event.access(), event.topic()) {
             return Verdict::Allow;

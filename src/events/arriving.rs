@@ -10,7 +10,7 @@ use ace_profile::token::ValidatedToken;
 use super::admission::{About, Refused};
 use super::waiting::Pending;
 use crate::broker::tls::Connection;
-use crate::broker::{Client, ClientKey};
+use crate::broker::{Client, ClientKey, clock};
 use crate::plugin::Plugin;
 use crate::report::{self, Reason};
 
@@ -57,7 +57,12 @@ impl Plugin {
             false
         });
         for (publisher, outcome) in settled {
-            match (outcome.and_then(|token| self.hold_arrived(*token)), publisher) {
+            // One that was judged again is not to take the place of a newer one that has come meanwhile.
+            let outcome = outcome.and_then(|token| match &publisher {
+                None if !self.is_still_held(&token) => Ok(token.fingerprint),
+                _ => self.hold_arrived(*token),
+            });
+            match (outcome, publisher) {
                 (Ok(fingerprint), Some(publisher)) => {
                     report::late_token_held(&self.broker, &publisher.client_id, fingerprint);
                 }
@@ -66,6 +71,11 @@ impl Plugin {
             }
         }
         self.take_up_arrivals();
+    }
+
+    fn is_still_held(&self, token: &ValidatedToken) -> bool {
+        let held = token.binding().and_then(|name| self.held.borrow().of_key(&name, clock::now()));
+        held.is_some_and(|held| held.fingerprint == token.fingerprint)
     }
 
     fn hold_arrived(&self, token: ValidatedToken) -> Result<Fingerprint, Refused> {

@@ -209,6 +209,7 @@ impl Plugin {
         let text = token_text(payload).or_else(|| self.opaque_token(payload)).ok_or_else(|| no_token(payload))?;
         let token = match self.judge(&text)? {
             Judged::Good(token) => token,
+            Judged::Later(pending) if !self.has_ticks() => self.wait_for(pending)?,
             Judged::Later(pending) => {
                 let fingerprint = pending.fingerprint();
                 let publisher = Publisher::of(client, self.connection_of(client));

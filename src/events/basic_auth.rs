@@ -23,6 +23,7 @@ impl Plugin {
         if let Some(verdict) = self.recheck(&event.client) {
             return verdict;
         }
+        self.follow_remote_without_ticks();
         self.verdict_on_connect(&event.client, self.judge_credentials(event))
     }
 

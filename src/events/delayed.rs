@@ -90,6 +90,9 @@ pub struct Delayed {
 impl Plugin {
     /// Puts an authentication off. Gives the token back if that cannot be done: the broker is too old, or the client's connection
     /// is not known for certain, so that nothing would tell when it has gone.
+    ///
+    /// Nor with MQTT 5: Mosquitto 2.1.2 goes on using a client's memory after it has been freed, if that client leaves while it
+    /// waits and has set a Will with a Will Delay Interval. A plugin cannot see whether it has.
     pub(super) fn delay(
         &self,
         client: &Client<'_>,
@@ -99,7 +102,7 @@ impl Plugin {
     ) -> Result<Verdict, Pending> {
         let known = connection.filter(|known| tls::client_behind(&self.broker, known, client.key()).is_some());
         match (known, client.id()) {
-            (Some(connection), Some(client_id)) if self.broker.can_delay() => {
+            (Some(connection), Some(client_id)) if self.broker.can_delay() && !client.speaks_mqtt5() => {
                 let (client_id, key) = (client_id.into(), client.key());
                 let attempt = Delayed { client_id, key, connection, form: form.keep(), pending };
                 self.delayed.borrow_mut().push(attempt);
@@ -111,23 +114,30 @@ impl Plugin {
 
     /// Completes the attempts whose token can be judged by now, and forgets those whose client has gone.
     pub(super) fn follow_delayed(&self) {
-        let mut settled = Vec::new();
-        self.delayed.borrow_mut().retain_mut(|attempt| {
-            if !attempt.connection.is_alive() {
-                return false;
-            }
-            let Some(outcome) = self.settle(&mut attempt.pending) else { return true };
-            let form = std::mem::replace(&mut attempt.form, KeptForm::Tls);
-            settled.push((attempt.client_id.clone(), attempt.key, attempt.connection, form, outcome));
-            false
-        });
-        for (client_id, key, connection, form, outcome) in settled {
-            // Completing an earlier one may have ended this one's connection.
+        self.delayed.borrow_mut().retain(|attempt| attempt.connection.is_alive());
+        // One at a time: completing one can end others' connections, and a mistake in one is not to cost the others.
+        let mut from = 0;
+        while let Some((at, attempt, outcome)) = self.take_settled(from) {
+            from = at;
+            let Delayed { client_id, key, connection, form, .. } = attempt;
             let Some(client) = tls::client_behind(&self.broker, &connection, key) else { continue };
             if client.has_id(&client_id) {
                 self.complete_delayed(&client, &client_id, connection, &form, outcome);
             }
         }
+    }
+
+    /// Takes out the first attempt from this place on whose token can be judged by now.
+    fn take_settled(&self, from: usize) -> Option<(usize, Delayed, Result<Box<ValidatedToken>, Refused>)> {
+        let mut delayed = self.delayed.borrow_mut();
+        let mut outcomes = delayed.iter_mut().enumerate().skip(from);
+        let (at, outcome) = outcomes.find_map(|(at, attempt)| Some((at, self.settle(&mut attempt.pending)?)))?;
+        Some((at, delayed.remove(at), outcome))
+    }
+
+    /// Whether the broker has put this client's authentication off: it has not been let in, and its Will is not to be sent.
+    pub(super) fn is_delayed(&self, key: ClientKey) -> bool {
+        self.delayed.borrow().iter().any(|attempt| attempt.key == key)
     }
 
     fn complete_delayed(

@@ -26,6 +26,7 @@ impl Plugin {
             // Another plugin's, or nobody's: then the broker answers 0x8C, Bad authentication method.
             return Verdict::Defer;
         }
+        self.follow_remote_without_ticks();
         let connection = self.connection_of(&event.client);
         let reauthentication = self.is_reauthentication(&event.client, connection.as_ref());
         let outcome = self.start_authentication(event, connection, reauthentication);
@@ -37,7 +38,8 @@ impl Plugin {
     }
 
     pub(crate) fn on_extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict {
-        match self.challenges.borrow_mut().take(&event.client) {
+        let challenge = self.challenges.borrow_mut().take(&event.client);
+        match challenge {
             Some(challenge) => {
                 let reauthentication = challenge.reauthentication;
                 let connection = self.connection_of(&event.client);
@@ -167,7 +169,7 @@ impl Plugin {
 
     /// Has the client's answer wait until the token can be judged. Gives the token back if that cannot be done.
     fn hold_back(&self, connection: Option<Connection>, pending: Pending) -> Result<Pending, Pending> {
-        let is_held_back = connection.is_some_and(|connection| connection.hold_input_back());
+        let is_held_back = self.has_ticks() && connection.is_some_and(|connection| connection.hold_input_back());
         if is_held_back { Ok(pending) } else { Err(pending) }
     }
 
@@ -215,7 +217,11 @@ impl Plugin {
     ) -> Result<Verdict, Refused> {
         let Challenge { nonce, token, connection, reauthentication, .. } = challenge;
         let token = match token {
-            Challenged::Good(token) => token,
+            // Its server may say something else by now.
+            Challenged::Good(token) => match self.judge_again(&token)? {
+                Judged::Good(token) => token,
+                Judged::Later(pending) => return Err(Reason::ServerUnavailable).about(pending.fingerprint()),
+            },
             Challenged::Refused(refused) => return Err(refused),
             // It came through all the same: the client has ended its half of the connection, or has sent more than an answer.
             Challenged::Pending(pending) => return Err(Reason::ServerUnavailable).about(pending.fingerprint()),

@@ -1,6 +1,6 @@
 //! What servers say anew about tokens that sessions rest on (rfc9431.md T2): sessions get other rights, or end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::broker::{ClientKey, Level, clock};
 use crate::plugin::Plugin;
 use crate::remote::{Confirmed, IntrospectionNews, Lease};
 use crate::report::Reason;
-use crate::session::Phase;
+use crate::session::{Grant, Phase};
 use crate::state::Record;
 
 /// What has become of a token.
@@ -59,13 +59,20 @@ impl Plugin {
                 sessions.entry(token).or_default().push(key);
             }
         }
+        let mut ended = HashSet::new();
         for (token, fate) in fates {
             let sessions = sessions.remove(&token).unwrap_or_default();
             match fate {
                 Fate::Changed => self.judge_sessions_again(token, &sessions),
-                Fate::Ended => self.end_token(token, &sessions),
+                Fate::Ended => {
+                    self.end_sessions(&sessions, &Reason::Profile(Refusal::TokenInactive));
+                    ended.insert(token);
+                }
                 Fate::RanOut => self.end_sessions(&sessions, &Reason::ServerUnavailable),
             }
+        }
+        if !ended.is_empty() {
+            self.forget_ended(&ended);
         }
     }
 
@@ -83,18 +90,19 @@ impl Plugin {
         let Some(asked_with) = self.remote.borrow().asked_with(token) else { return };
         match self.judge(asked_with.sent()) {
             Ok(Judged::Good(judged)) => self.replace_grants(sessions, &judged),
-            Ok(Judged::Later(_)) => {}
+            // Neither is it known what it is worth now.
+            Ok(Judged::Later(_)) => self.end_sessions(sessions, &Reason::ServerUnavailable),
             Err(refused) => self.end_sessions(sessions, &refused.reason),
         }
     }
 
     fn replace_grants(&self, sessions: &[ClientKey], judged: &ValidatedToken) {
         for &key in sessions {
-            let Some((client_id, user_name, identity)) = self.resting(key) else { continue };
-            let granted = self.grant(judged, &client_id);
-            let is_same = |identity_now| identity.is_some() && identity == identity_now;
-            match granted {
-                Ok((grant, lease)) if is_same(grant.identity.clone()) => {
+            let Some((client_id, user_name, known)) = self.resting(key) else { continue };
+            // What the client has proved was for another key, if the token has one now.
+            let is_same = |grant: &Grant| known.binding == grant.binding && known.identity == grant.identity;
+            match self.grant(judged, &client_id) {
+                Ok((grant, lease)) if is_same(&grant) => {
                     self.sessions.borrow_mut().replace_grant(key, Rc::clone(&grant), lease);
                     self.remember_publisher(&client_id, &user_name, &grant, judged);
                 }
@@ -110,18 +118,17 @@ impl Plugin {
         }
     }
 
-    fn resting(&self, key: ClientKey) -> Option<(Box<CStr>, Box<CStr>, Option<ace_profile::token::Holder>)> {
+    fn resting(&self, key: ClientKey) -> Option<(Box<CStr>, Box<CStr>, Rc<Grant>)> {
         let mut sessions = self.sessions.borrow_mut();
         let session = sessions.get_mut(key).filter(|session| session.phase.get() == Phase::Connected)?;
         let grant = session.grant()?;
         let user_name = session.user_name.clone().unwrap_or_else(|| grant.user_name.as_c_str().into());
-        Some((session.client_id.clone(), user_name, grant.identity.clone()))
+        Some((session.client_id.clone(), user_name, Rc::clone(grant)))
     }
 
-    /// The server says that a token is not active any more: it counts as revoked.
-    fn end_token(&self, token: TokenHash, sessions: &[ClientKey]) {
-        self.end_sessions(sessions, &Reason::Profile(Refusal::TokenInactive));
-        let is_it = |hash: TokenHash| hash == token;
+    /// Forgets tokens that are not active any more: they count as revoked.
+    fn forget_ended(&self, ended: &HashSet<TokenHash>) {
+        let is_it = |hash: TokenHash| ended.contains(&hash);
         self.held.borrow_mut().forget(|held| held.hashes.all().any(is_it));
         let forgotten = self.publishers.borrow_mut().forget(|origin| origin.hashes.all().any(is_it));
         for (client_id, publisher) in forgotten {

@@ -97,7 +97,10 @@ impl Plugin {
             // Without TLS there is nothing to cut: it may stay, and do nothing.
             None if !self.broker.is_2_1() => session.phase.set(Phase::Ending),
             // The broker did not tell of the disconnection, or had none to make.
-            _ => session.phase.set(Phase::Departed),
+            _ => {
+                session.phase.set(Phase::Departed);
+                session.lease = None;
+            }
         }
     }
 }

@@ -35,6 +35,11 @@ struct Proved {
 }
 
 impl Proved {
+    /// Whether the token is bound to what is proved: when it was judged again, its server may have said something else than before.
+    fn is_for(&self, token: &ValidatedToken) -> bool {
+        token.binding().is_some_and(|binding| self.names.iter().any(|name| **name == *binding))
+    }
+
     /// For the log.
     const fn how(&self) -> &'static str {
         match (&self.psk, self.has_raw_key) {
@@ -69,6 +74,7 @@ impl Plugin {
     /// Lets a client in by a good token for what TLS has proved.
     pub(super) fn admit_by_tls(&self, client: &Client<'_>, token: &ValidatedToken) -> Result<Verdict, Refused> {
         let proved = proved_of(client).ok_or(Reason::NoTls).about(token.fingerprint)?;
+        proved.is_for(token).then_some(()).ok_or(Reason::IdentityChanged).about(token.fingerprint)?;
         let how = proved.how();
         let connection = proved.connection.or_else(|| self.connection_of(client));
         let entrance = Entrance { how, connection, rests_on: proved.names, keeps_user_name: false };
@@ -114,6 +120,7 @@ impl Plugin {
         let Some(proved) = proved_of(client) else { return false };
         let (client_id, user_name): (Box<CStr>, Box<CStr>) = (client_id.into(), user_name.into());
         let token = self.token_for(&proved).and_then(|token| self.token_now(&token));
+        let token = token.filter(|token| proved.is_for(token));
         let mut lease = None;
         let rights = match token.as_deref().map(|token| (token, self.grant(token, &client_id))) {
             Some((token, Ok((grant, by)))) => {

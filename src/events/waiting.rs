@@ -25,6 +25,8 @@ use crate::state::NotSeen;
 
 /// How often a token is judged in one attempt: its key has to be fetched, then its server to be asked, and one to spare.
 const JUDGEMENTS_MAX: u8 = 3;
+/// How long a token may be without a judgement, whatever becomes of its inquiries: longer than they can take.
+const PENDING_MAX: Duration = Duration::from_secs(120);
 /// How often the broker's thread looks for an answer while it waits.
 const LOOK: Duration = Duration::from_millis(1);
 /// How often attempts that wait are looked at, at most.
@@ -45,6 +47,7 @@ pub(super) struct Pending {
     text: Zeroizing<Box<[u8]>>,
     inquiry: Box<Inquiry>,
     judgements: u8,
+    begun: Instant,
 }
 
 impl Pending {
@@ -97,7 +100,7 @@ impl Plugin {
             Judgement::Good(token) => Judged::Good(token),
             Judgement::Needs(inquiry) => {
                 let text = Zeroizing::new(token.into());
-                Judged::Later(Pending { text, inquiry: Box::new(inquiry), judgements: 1 })
+                Judged::Later(Pending { text, inquiry: Box::new(inquiry), judgements: 1, begun: Instant::now() })
             }
         })
     }
@@ -141,7 +144,9 @@ impl Plugin {
     pub(super) fn settle(&self, pending: &mut Pending) -> Option<Result<Box<ValidatedToken>, Refused>> {
         let progress = self.remote.borrow().progress(&pending.inquiry);
         let outcome = match progress {
-            Progress::UnderWay => return None,
+            Progress::UnderWay if pending.begun.elapsed() < PENDING_MAX => return None,
+            // Each inquiry has its time. This is for those that nobody remembers any more.
+            Progress::UnderWay => Err(Reason::ServerUnavailable),
             Progress::Failed => Err(Reason::ServerUnavailable),
             Progress::Settled => match self.judgement(&pending.text) {
                 Ok(Judgement::Good(token)) => Ok(token),
@@ -188,6 +193,19 @@ impl Plugin {
         };
         self.allowance.borrow_mut().spend(begun.elapsed());
         outcome
+    }
+
+    /// Whether the broker raises `TICK`, in which what waits is looked at. Mosquitto 2.0.11 does not with `per_listener_settings`; all
+    /// others have done so before the first client can have sent anything.
+    pub(super) fn has_ticks(&self) -> bool {
+        self.broker.is_2_1() || self.turn.get() > 0
+    }
+
+    /// Takes up what servers have answered where no `TICK` does.
+    pub(super) fn follow_remote_without_ticks(&self) {
+        if !self.has_ticks() {
+            self.follow_remote(Instant::now());
+        }
     }
 
     /// Looks at the attempts that wait.

@@ -304,7 +304,8 @@ impl KeySet {
     pub(super) const fn outcome(&self, fetch: u64) -> Option<bool> {
         if self.succeeded >= fetch {
             Some(true)
-        } else if self.failed >= fetch {
+        } else if self.failed >= fetch || fetch > self.begun.saturating_add(1) {
+            // Beyond the next one: it was to be another set's, of a configuration that is not in force any more.
             Some(false)
         } else {
             None

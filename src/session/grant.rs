@@ -21,6 +21,8 @@ pub struct Grant {
     /// Issuer and subject, or issuer and key: what may not change while a client is connected. A bearer token without a
     /// subject belongs to nobody in particular.
     pub identity: Option<Holder>,
+    /// The name of what the token is bound to.
+    pub binding: Option<Box<str>>,
     /// What the log calls the token.
     pub fingerprint: Fingerprint,
     /// By what it is found to be revoked.
@@ -60,6 +62,7 @@ impl Grant {
             expires: token.expires.unwrap_or(Timestamp::MAX),
             user_name: CString::new(user_name(token)).ok()?,
             identity: token.identity(),
+            binding: token.binding().map(Into::into),
             fingerprint: token.fingerprint,
             origin: Origin::of(token),
         })

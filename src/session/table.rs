@@ -290,6 +290,7 @@ mod tests {
             expires: Timestamp::from_unix_seconds(expires),
             user_name: c"user".into(),
             identity: None,
+            binding: None,
             fingerprint: Fingerprint::of(b"token"),
             origin: crate::session::Origin::for_test(),
         })

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::mqtt311::wait_for_fresh_second;
 use crate::support::case::cases;
 use crate::support::client::Event;
-use crate::support::packet::{self, binary, kind};
+use crate::support::packet::{self, Will, binary, kind};
 use crate::support::{Answer, Broker, Client, Ctx, Device, Gate, Introspector, Key, PATIENCE, Protocol, Setup, Way};
 
 cases! {
@@ -30,6 +30,10 @@ cases! {
     Refuse "T2" t2_token_that_its_server_takes_back_ends_its_session;
     Refuse "T2" t2_session_ends_when_its_server_is_silent_for_too_long;
     Refuse "T2" t2_bad_token_for_authz_info_ends_its_publishers_session;
+    Refuse "T2" t2_mqtt5_client_without_method_is_not_put_off;
+    Refuse "T2" t2_what_its_server_says_by_then_counts_when_a_challenge_is_answered;
+    Accept "T2" t2_session_gets_the_rights_that_its_server_gives_its_token;
+    Refuse "T2" t2_session_ends_when_its_token_gets_another_key;
 }
 
 const WAYS: [Way; 7] = [
@@ -182,7 +186,7 @@ fn t2_others_are_served_while_a_challenged_client_waits(ctx: &Ctx) {
 
 fn t2_others_are_served_while_a_client_without_method_waits(ctx: &Ctx) {
     if can_delay(ctx) {
-        for way in [Way::UserName(Protocol::V311), Way::UserName(Protocol::V5), Way::Draft00(Protocol::V311)] {
+        for way in [Way::UserName(Protocol::V311), Way::UserNameText(Protocol::V311), Way::Draft00(Protocol::V311)] {
             serves_others_meanwhile(ctx, way);
         }
         return;
@@ -235,7 +239,7 @@ fn t2_client_that_cannot_wait_finds_the_answer_when_it_comes_again(ctx: &Ctx) {
         let device = introspector.device("sensor");
         let mut client = begin(&device, broker.open(), way);
         let protocol = client.protocol;
-        if way != Way::Exporter && can_delay(ctx) {
+        if way == Way::UserName(Protocol::V311) && can_delay(ctx) {
             assert_eq!(outcome(&mut client), 0);
             continue;
         }
@@ -498,5 +502,86 @@ fn t2_session_ends_when_its_server_is_silent_for_too_long(ctx: &Ctx) {
     while outcome(&mut begin(&device, broker.open(), Way::Challenge)) != 0 {
         assert!(Instant::now() < deadline, "never let in again");
     }
+    broker.stop();
+}
+
+/// Mosquitto 2.1.2 goes on using the memory of such a client after it has gone, if its Will has a delay.
+fn t2_mqtt5_client_without_method_is_not_put_off(ctx: &Ctx) {
+    let introspector = Introspector::start();
+    introspector.answer(|_| Answer::never());
+    let mut broker = introspector.setup(&["timeout = \"1s\""]).tokens("when_unknown = \"refuse\"").start(ctx);
+    let device = introspector.device("sensor");
+    for _ in 0..5 {
+        let mut client = broker.open();
+        let mut connect = device.connect(&client, Way::UserName(Protocol::V5));
+        connect.will = Some(Will { topic: "dev/a".to_owned(), payload: b"gone".to_vec() });
+        connect.will_delay = Some(1);
+        client.connect(&connect);
+        assert_eq!(outcome(&mut client), 0x88);
+        client.expect_close();
+    }
+    broker.device("other").enter(&broker, Way::Exporter).round_trip("dev/a");
+    broker.assert_alive();
+    broker.stop();
+}
+
+/// What the server says of the device's token from now on.
+fn rights(broker: &Broker, device: &Device, key: &Key, filter: &str) -> serde_json::Value {
+    let claims = broker.setup().authority.claims(&device.id, key).set("active", true);
+    serde_json::Value::Object(claims.scope(&[(filter, &["pub", "sub"])]).0)
+}
+
+/// Waits until the server has been asked about the token so often that it has heard what is said now.
+fn settle(introspector: &Introspector, device: &Device) {
+    let asked = introspector.asked_about(device);
+    let deadline = Instant::now() + PATIENCE;
+    while introspector.asked_about(device) < asked + 2 {
+        assert!(Instant::now() < deadline, "not asked again");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn t2_what_its_server_says_by_then_counts_when_a_challenge_is_answered(ctx: &Ctx) {
+    let introspector = Introspector::start();
+    let broker = hasty(&introspector, ctx);
+    let device = introspector.device("sensor");
+    // From now on the answer is known, and a session rests on it.
+    let _other = Device { id: "other".to_owned(), ..device.clone() }.enter(&broker, Way::Exporter);
+    let mut client = broker.open();
+    let connect = device.connect(&client, Way::Challenge);
+    client.connect(&connect);
+    let nonce = client.expect(kind::AUTH).authentication_data().expect("a nonce");
+    introspector.say(&device, rights(&broker, &device, &device.key, "other/#"));
+    settle(&introspector, &device);
+    client.send(&packet::auth(0x18, Some(&device.challenge_answer(&nonce))));
+    assert_eq!(outcome(&mut client), 0);
+    client.round_trip("other/a");
+    assert_eq!(client.publish1("dev/a", b""), 0x87);
+    broker.stop();
+}
+
+fn t2_session_gets_the_rights_that_its_server_gives_its_token(ctx: &Ctx) {
+    let introspector = Introspector::start();
+    let broker = hasty(&introspector, ctx);
+    let device = introspector.device("sensor");
+    let mut client = device.enter(&broker, Way::Challenge);
+    client.round_trip("dev/a");
+    introspector.say(&device, rights(&broker, &device, &device.key, "other/#"));
+    let deadline = Instant::now() + PATIENCE;
+    while client.publish1("dev/a", b"") != 0x87 {
+        assert!(Instant::now() < deadline, "the old rights stay");
+    }
+    client.round_trip("other/a");
+    broker.stop();
+}
+
+fn t2_session_ends_when_its_token_gets_another_key(ctx: &Ctx) {
+    let introspector = Introspector::start();
+    let broker = hasty(&introspector, ctx);
+    let device = introspector.device("sensor");
+    let mut client = device.enter(&broker, Way::Challenge);
+    introspector.say(&device, rights(&broker, &device, &Key::p256(), "dev/#"));
+    client.expect_not_authorized();
+    broker.wait_for_line(&["session of client \"sensor\" ends: identity-changed"]);
     broker.stop();
 }

@@ -31,7 +31,7 @@ pub(super) enum Cause {
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) with: AskedWith,
-    /// Which inquiry it is for.
+    /// Tells it from others, also about the same token.
     pub(super) number: u64,
     pub(super) cause: Cause,
     /// After this it is not sent any more.

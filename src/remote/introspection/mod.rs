@@ -97,7 +97,10 @@ pub(super) enum Known<'a> {
 
 /// A token that is being asked about.
 struct Pending {
+    /// The number of the inquiry, and
     number: u64,
+    /// that of the request that is under way for it: what another has brought is not taken for its answer.
+    request: u64,
     with: AskedWith,
     whom: Whom,
     cause: Cause,
@@ -129,6 +132,7 @@ pub(super) struct Introspection {
     cache: Cache,
     pending: HashMap<TokenHash, Pending>,
     inquiries: u64,
+    requests: u64,
     answers: Receiver<Answer>,
     answer: Sender<Answer>,
     news: Vec<IntrospectionNews>,
@@ -144,6 +148,7 @@ impl Default for Introspection {
             cache: Cache::default(),
             pending: HashMap::new(),
             inquiries: 0,
+            requests: 0,
             answers,
             answer,
             news: Vec::new(),
@@ -274,16 +279,18 @@ impl Introspection {
                 continue;
             }
             let deadline = now + server.line.endpoint().timeout();
-            let request = Request { with: with.clone(), number, cause: Cause::New, deadline };
-            if !server.line.push(request) {
+            let request = self.requests + 1;
+            if !server.line.push(Request { with: with.clone(), number: request, cause: Cause::New, deadline }) {
                 self.counters.full += 1;
                 has_failed = true;
                 continue;
             }
+            self.requests = request;
             asking::start(workers, &server.line, &self.answer);
             let issuer = Arc::clone(&server.issuer);
             let token = with.token();
-            let pending = Pending { number, with, whom, cause: Cause::New, issuer, asked: now, deadline, has_failed };
+            let (cause, asked) = (Cause::New, now);
+            let pending = Pending { number, request, with, whom, cause, issuer, asked, deadline, has_failed };
             self.pending.insert(token, pending);
             return true;
         }
@@ -367,16 +374,17 @@ impl Introspection {
         if self.pending.contains_key(&token) {
             return self.cache.postpone(token, now + NO_ROOM_PAUSE);
         }
-        let (number, deadline) = (self.inquiries + 1, now + server.line.endpoint().timeout());
-        if !server.line.push(Request { with: with.clone(), number, cause: Cause::Again, deadline }) {
+        let (number, request) = (self.inquiries + 1, self.requests + 1);
+        let deadline = now + server.line.endpoint().timeout();
+        if !server.line.push(Request { with: with.clone(), number: request, cause: Cause::Again, deadline }) {
             return self.cache.postpone(token, now + NO_ROOM_PAUSE);
         }
-        self.inquiries = number;
+        (self.inquiries, self.requests) = (number, request);
         self.counters.asked_again += 1;
         let issuer = Arc::clone(&server.issuer);
         let whom = Whom::Only(Arc::clone(&issuer));
-        let pending =
-            Pending { number, with, whom, cause: Cause::Again, issuer, asked: now, deadline, has_failed: false };
+        let (cause, asked) = (Cause::Again, now);
+        let pending = Pending { number, request, with, whom, cause, issuer, asked, deadline, has_failed: false };
         self.pending.insert(token, pending);
     }
 
@@ -387,7 +395,7 @@ impl Introspection {
         }
         self.glanced = Some(now.instant);
         let overdue = self.pending.values().filter(|pending| now.instant >= pending.deadline + GRACE);
-        let overdue: Vec<_> = overdue.map(|pending| (pending.with.token(), pending.number)).collect();
+        let overdue: Vec<_> = overdue.map(|pending| (pending.with.token(), pending.request)).collect();
         for (token, number) in overdue {
             self.take_up(workers, Answer { token, number, outcome: Err(Failure::Late), took: None }, now);
         }
@@ -398,8 +406,11 @@ impl Introspection {
         if let Some(took) = took {
             self.counters.count_latency(took);
         }
-        // It may have been given up.
-        let Some(pending) = self.pending.remove(&token).filter(|pending| pending.number == number) else { return };
+        // It may have been given up, and another request, perhaps to another server, be under way for the token.
+        if self.pending.get(&token).is_none_or(|pending| pending.request != number) {
+            return;
+        }
+        let Some(pending) = self.pending.remove(&token) else { return };
         let read = outcome.and_then(|bytes| {
             let unusable = |error: ace_profile::token::AnswerError| RequestError::Unusable(error.to_string());
             let answer = IntrospectionAnswer::parse(&bytes).map_err(unusable).map_err(Failure::Request)?;
