@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::crowd::{self, Crowd};
-use crate::support::https_server::refusing_port;
+use crate::support::https_server::RefusingPort;
 use crate::support::pki::pki;
 use crate::support::{Answer, Broker, Ctx, HttpsServer, Setup, Way};
 
@@ -37,6 +37,8 @@ pub struct Stage {
     is_opaque: bool,
     known: Known,
     server: Option<HttpsServer>,
+    /// Where there is no server.
+    _refusing: RefusingPort,
 }
 
 impl Situation {
@@ -60,6 +62,7 @@ impl Situation {
             Self::Slow => Some(introspection(&known, |answer| answer.after(DELAY))),
             Self::Mute => Some(introspection(&known, |_| Answer::never())),
         };
+        let refusing = RefusingPort::take();
         // Without this, a client would wait for its CONNACK until the session tickets before it are acknowledged.
         let mut setup = Setup::new().conf("set_tcp_nodelay true");
         // As a broker would log in service: not each packet.
@@ -67,10 +70,10 @@ impl Situation {
             setup = setup.conf(&format!("log_type {line}"));
         }
         if self != Self::Signed {
-            let port = server.as_ref().map_or_else(refusing_port, HttpsServer::port);
+            let port = server.as_ref().map_or_else(|| refusing.port(), HttpsServer::port);
             setup = asking(setup, port, if self == Self::Slow { "10s" } else { "2s" });
         }
-        Stage { broker: setup.start(ctx), is_opaque: self != Self::Signed, known, server }
+        Stage { broker: setup.start(ctx), is_opaque: self != Self::Signed, known, server, _refusing: refusing }
     }
 }
 

@@ -10,7 +10,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
 use crate::support::case::cases;
-use crate::support::https_server::refusing_port;
+use crate::support::https_server::RefusingPort;
 use crate::support::pki::{of_unknown_authority, pki};
 use crate::support::{Answer, Ctx, Gate, HttpsServer, MuteServer, PATIENCE};
 
@@ -124,22 +124,23 @@ fn harness_https_server_gives_no_answer_or_no_whole_one(_: &Ctx) {
     assert!(answer_of(text(&content).cut_after(250)).is_err());
     for late in [Answer::never(), text(&content).when(&Gate::shut()), text(&content).declaring(1 << 40)] {
         let server = HttpsServer::start(move |_| late.clone());
-        assert!(matches!(ask(&server.url("/"), SHORT), Err(Error::Timeout(_))));
-        // It was asked all the same.
+        assert!(ask(&server.url("/"), SHORT).is_err());
+        // It was there all the same.
         server.wait_for_connections(1);
     }
     let mute = MuteServer::start();
     assert!(ask(&format!("https://localhost:{}", mute.port()), SHORT).is_err());
-    assert!(TcpStream::connect(("127.0.0.1", refusing_port())).is_err());
+    let refusing = RefusingPort::take();
+    assert!(TcpStream::connect(("127.0.0.1", refusing.port())).is_err());
 
     let server = HttpsServer::start(|_| text(&"x".repeat(1024)).endless());
     let mut answer = agent(PATIENCE).get(server.url("/")).call().expect("an answer");
-    let mut first = vec![0; 20 * 1024 * 1024];
-    answer.body_mut().as_reader().read_exact(&mut first).expect("more than anybody wants");
-    // Who waits is not waited for: the server ends with its connections.
-    let port = server.port();
+    let mut first = vec![0; 11 * 1024 * 1024];
+    let mut content = answer.body_mut().as_reader();
+    content.read_exact(&mut first).expect("more than anybody wants");
+    // Who waits is not waited for: the server ends with its connections, and what they have not finished stays unfinished.
     drop(server);
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert!(content.read_to_end(&mut first).is_err());
 }
 
 fn harness_https_server_can_show_bad_certificates(_: &Ctx) {

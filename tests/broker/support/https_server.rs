@@ -7,12 +7,14 @@ mod connection;
 mod request;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,7 +23,6 @@ pub use answer::{Answer, Gate};
 pub use request::Request;
 
 use super::PATIENCE;
-use super::broker::free_port;
 use super::pki::{Identity, pki};
 
 /// How often something without an event of its own is looked at.
@@ -228,9 +229,27 @@ fn config(identity: &Identity) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// A port at which nobody listens: connections to it are refused.
-pub fn refusing_port() -> u16 {
-    free_port()
+/// A port at which nobody listens: connections to it are refused. It is nobody else's until this goes.
+pub struct RefusingPort {
+    number: u16,
+    /// Bound, and so taken.
+    _socket: OwnedFd,
+}
+
+impl RefusingPort {
+    /// One that is free.
+    pub fn take() -> Self {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = getsockname(&socket).expect("an address");
+        let number = SocketAddrV4::try_from(address).expect("an IPv4 address").port();
+        Self { number, _socket: socket }
+    }
+
+    /// Its number.
+    pub fn port(&self) -> u16 {
+        self.number
+    }
 }
 
 /// A server that takes connections and never says a word, not even in TLS. It ends when it goes.
