@@ -14,8 +14,8 @@ use crate::support::{Attempt, Broker, Client, Device, Key, Reply, Way, encode, t
 
 /// How many come.
 pub const CLIENTS: usize = 200;
-/// In what time they come.
-const ARRIVAL: Duration = Duration::from_secs(3);
+/// In what time they come, unless told otherwise.
+pub const ARRIVAL: Duration = Duration::from_secs(3);
 
 /// What became of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn give_way() {
 impl Crowd {
     /// Has them come, one after the other in steps of the same length. With `known`, their tokens are opaque, and that is what the
     /// server is told of them.
-    pub fn come(broker: &Broker, way: Way, round: usize, known: Option<&Known>) -> Self {
+    pub fn come(broker: &Broker, way: Way, round: usize, arrival: Duration, known: Option<&Known>) -> Self {
         let devices: Vec<_> = (0..CLIENTS).map(|number| device(broker, round, number, known)).collect();
         let (port, config, settled) = (broker.tls_port(), tls::tls13(), Arc::<AtomicUsize>::default());
         let start = Instant::now();
@@ -56,7 +56,7 @@ impl Crowd {
             let (sender, until) = channel::<()>();
             stay.push(sender);
             let (config, settled) = (Arc::clone(&config), Arc::clone(&settled));
-            let at = start + ARRIVAL * u32::try_from(number).expect("a few") / CLIENTS as u32;
+            let at = start + arrival * u32::try_from(number).expect("a few") / CLIENTS as u32;
             threads.push(thread::spawn(move || {
                 give_way();
                 let settling = Settling(settled);

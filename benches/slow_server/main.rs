@@ -6,7 +6,8 @@
 //! round trips then with those just before and after. As a control, the same clients come with signed tokens, for which
 //! nobody is asked: what two hundred TLS handshakes cost is in both.
 //!
-//! The words after `--` choose: a broker's version, a situation's name, `v5` or `v311`, and `rounds=5`.
+//! The words after `--` choose: a broker's version, a situation's name, `v5` or `v311`, `rounds=5`, and in how many seconds the
+//! clients come, `arrival=15`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,7 +30,7 @@ use std::{env, fs};
 
 use rustix::process::setpriority_process;
 
-use crowd::{CLIENTS, Outcome};
+use crowd::{ARRIVAL, CLIENTS, Outcome};
 use probe::Probe;
 use situation::Situation;
 use support::broker::{log_folder, target_folder};
@@ -45,6 +46,8 @@ const IDLE: Duration = Duration::from_secs(4);
 struct Choice {
     words: Vec<String>,
     rounds: usize,
+    /// In what time the clients come.
+    arrival: Duration,
 }
 
 impl Choice {
@@ -52,7 +55,9 @@ impl Choice {
         // Cargo adds `--bench`.
         let words: Vec<_> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
         let rounds = words.iter().find_map(|word| word.strip_prefix("rounds=")?.parse().ok()).unwrap_or(ROUNDS);
-        Self { words: words.into_iter().filter(|word| !word.contains('=')).collect(), rounds }
+        let arrival = words.iter().find_map(|word| word.strip_prefix("arrival=")?.parse().ok());
+        let arrival = arrival.map_or(ARRIVAL, Duration::from_secs);
+        Self { words: words.into_iter().filter(|word| !word.contains('=')).collect(), rounds, arrival }
     }
 
     /// Whether this one of several is to be measured: all are if none is named.
@@ -90,7 +95,7 @@ fn main() -> ExitCode {
             }
             for situation in Situation::ALL {
                 if choice.has(situation.name(), &Situation::ALL.map(Situation::name)) {
-                    measure(&ctx, way, name, situation, choice.rounds).print();
+                    measure(&ctx, way, name, situation, &choice).print();
                 }
             }
         }
@@ -104,15 +109,15 @@ fn go_first() {
 }
 
 /// All rounds of one situation with one broker.
-fn measure(ctx: &Ctx, way: Way, way_name: &'static str, situation: Situation, rounds: usize) -> Row {
+fn measure(ctx: &Ctx, way: Way, way_name: &'static str, situation: Situation, choice: &Choice) -> Row {
     let stage = situation.stage(ctx);
     let mut probe = Probe::enter(&stage.broker);
     let mut row = Row::new(&ctx.version.number, way_name, situation.name());
-    for round in 0..rounds {
+    for round in 0..choice.rounds {
         let mut idle = Times::default();
         probe.run_for(IDLE, &mut idle);
         let (mut loaded, start) = (Times::default(), Instant::now());
-        let crowd = stage.crowd(way, round);
+        let crowd = stage.crowd(way, round, choice.arrival);
         probe.run_until(|| crowd.is_settled(), &mut loaded);
         let lasted = start.elapsed();
         let outcomes = crowd.leave();

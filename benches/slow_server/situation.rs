@@ -110,8 +110,8 @@ fn introspection(known: &Known, change: impl Fn(Answer) -> Answer + Send + Sync 
 
 impl Stage {
     /// Has two hundred clients come in this way.
-    pub fn crowd(&self, way: Way, round: usize) -> Crowd {
-        Crowd::come(&self.broker, way, round, self.is_opaque.then_some(&self.known))
+    pub fn crowd(&self, way: Way, round: usize, arrival: Duration) -> Crowd {
+        Crowd::come(&self.broker, way, round, arrival, self.is_opaque.then_some(&self.known))
     }
 
     /// How many requests the server has had, and how many of them at a time at most.
