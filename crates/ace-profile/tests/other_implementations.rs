@@ -1,5 +1,5 @@
 //! Tokens, encrypted keys and proofs that other implementations made (`vectors/make_joserfc.py`, `vectors/make_jose.mjs`, `vectors/make_cwt.py`).
-#![allow(clippy::unwrap_used, reason = "a test that meets something unexpected stops there")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets something unexpected stops there")]
 
 use ace_profile::Timestamp;
 use ace_profile::base64url;
