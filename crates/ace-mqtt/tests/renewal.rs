@@ -178,7 +178,8 @@ fn k1_a_server_that_refuses_is_asked_again_until_the_broker_ends_the_session() {
     let refusals =
         said.matches("no fresh token yet: the authorization server refused the token: access_denied").count();
     assert!(refusals >= 1 && said.contains("; next attempt in 1."), "{said}");
-    assert!(said.ends_with("ace-mqtt: the broker ended the connection: not authorized (0x87)\n"), "{said}");
+    // The second refusal may be told behind it: it comes by another thread.
+    assert!(said.contains("ace-mqtt: the broker ended the connection: not authorized (0x87)\n"), "{said}");
     server.finish();
     broker.finish();
 }
