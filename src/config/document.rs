@@ -1,7 +1,4 @@
 //! The file as it is written: one struct per table, one field per key, each with its default.
-//!
-//! Keys of what is still to come are known here, so that setting one is answered with "not supported yet", not with
-//! "unknown".
 
 use std::fmt;
 use std::path::PathBuf;

@@ -138,17 +138,22 @@ fn as3_reference_token_lets_its_client_in_each_form(ctx: &Ctx) {
     broker.stop();
 }
 
-fn as3_reference_token_that_is_revoked_ends_its_session(ctx: &Ctx) {
-    let (server, broker) = with_reference_tokens(ctx);
+/// A token is revoked: its session ends, and it lets nobody in any more, both for this reason.
+fn expect_the_end_by_revocation(ctx: &Ctx, server: &AuthorizationServer, broker: &Broker, code: &str) {
     let credentials = server.credentials(ctx).display().to_string();
-    let mut client = ace_mqtt(ctx, &broker, "sub", &["-i", CLIENT, "-t", "dev/a", "-d", "--credentials", &credentials]);
+    let mut client = ace_mqtt(ctx, broker, "sub", &["-i", CLIENT, "-t", "dev/a", "-d", "--credentials", &credentials]);
     client.wait_until("subscribed", |_, errors| errors.contains("subscribed to"));
     let (status, _) = server.post("/revoke", "administrator", &format!("token={}", token_in(&credentials)));
     assert_eq!(status, 200);
     assert_eq!(client.ended(), Some(7), "{}", client.errors());
-    broker.wait_for_line(&["session of client", CLIENT, "ends: token-inactive"]);
-    assert_eq!(publish(ctx, &broker, "dev/a", &["--credentials", &credentials]).0, Some(5));
-    broker.expect_refusal(CLIENT, "token-inactive");
+    broker.wait_for_line(&["session of client", CLIENT, &format!("ends: {code}")]);
+    assert_eq!(publish(ctx, broker, "dev/a", &["--credentials", &credentials]).0, Some(5));
+    broker.expect_refusal(CLIENT, code);
+}
+
+fn as3_reference_token_that_is_revoked_ends_its_session(ctx: &Ctx) {
+    let (server, broker) = with_reference_tokens(ctx);
+    expect_the_end_by_revocation(ctx, &server, &broker, "token-inactive");
 }
 
 /// More than the client is allowed, which is `dev/#`.
@@ -192,15 +197,7 @@ fn as5_revoked_token_ends_its_session(ctx: &Ctx) {
         .server("ca_file = \"{dir}/as-ca.pem\"")
         .file("broker.secret", &server.secret("broker"))
         .start(ctx);
-    let credentials = server.credentials(ctx).display().to_string();
-    let mut client = ace_mqtt(ctx, &broker, "sub", &["-i", CLIENT, "-t", "dev/a", "-d", "--credentials", &credentials]);
-    client.wait_until("subscribed", |_, errors| errors.contains("subscribed to"));
-    let (status, _) = server.post("/revoke", "administrator", &format!("token={}", token_in(&credentials)));
-    assert_eq!(status, 200);
-    assert_eq!(client.ended(), Some(7), "{}", client.errors());
-    broker.wait_for_line(&["session of client", CLIENT, "ends: token-revoked"]);
-    assert_eq!(publish(ctx, &broker, "dev/a", &["--credentials", &credentials]).0, Some(5));
-    broker.expect_refusal(CLIENT, "token-revoked");
+    expect_the_end_by_revocation(ctx, &server, &broker, "token-revoked");
 }
 
 fn k1_client_proves_in_each_form(ctx: &Ctx) {
