@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use ace_profile::Timestamp;
 use ace_profile::scope::{Permissions, Scope, TopicFilter};
-use mosquitto_ace::broker::Access;
+use ace_resource_server::rights::Access;
 use mosquitto_ace::broker::fake::{AclCheckCall, Fake, FakeClient};
 use mosquitto_ace::plugin::Plugin;
 

@@ -5,10 +5,8 @@
 use std::ffi::CStr;
 
 pub mod broker;
-pub mod config;
 pub mod events;
 pub mod plugin;
-pub mod remote;
 mod report;
 pub mod session;
 pub mod state;

@@ -15,16 +15,17 @@ use ace_profile::jose::Jwk;
 use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
 use ace_profile::token::Validator;
+use ace_resource_server::config::{Configuration, RevocationSource};
+use ace_resource_server::remote::{Remote, RevocationList};
+use ace_resource_server::rights::Matchers;
 
 use crate::broker::tls::KeyHolder;
 use crate::broker::{
     AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Message, Options, PskKey, Verdict,
     WillSet, clock, tls,
 };
-use crate::config::{Configuration, RevocationSource};
 use crate::events::{Allowance, Arriving, AuthzInfo, Challenges, Delayed};
-use crate::remote::{Remote, RevocationList};
-use crate::session::{Arrivals, HeldTokens, Matchers, Publisher, Publishers, Sessions};
+use crate::session::{Arrivals, HeldTokens, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
 
 /// The one option that `mosquitto.conf` has for us.
@@ -330,7 +331,8 @@ impl Plugin {
         scope: &ace_profile::scope::Scope,
         expires: Timestamp,
     ) {
-        use crate::session::{Grant, Phase, Rights, Session};
+        use crate::session::{Phase, Rights, Session};
+        use ace_resource_server::rights::Grant;
 
         let user_name = std::ffi::CString::from(c"subject");
         client.rename(&user_name);
@@ -341,7 +343,7 @@ impl Plugin {
             identity: None,
             binding: None,
             fingerprint: ace_profile::Fingerprint::of(b""),
-            origin: crate::session::Origin::for_test(),
+            origin: ace_resource_server::rights::Origin::for_test(),
         };
         let session = Session {
             client_id: client.id().into(),

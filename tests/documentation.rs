@@ -11,9 +11,9 @@ use ace_profile::connect::{AuthenticationData, ChallengeAnswer, Draft00, PskIden
 use ace_profile::jose::Jwk;
 use ace_profile::proof::{EXPORTER_BYTES, EXPORTER_LABEL, Freshness, ProofKey, challenge_message, draft00_message};
 use ace_profile::{Refusal, base64url};
-use mosquitto_ace::config::{self, Configuration, OnDenied, OtherClients, WhenUnknown};
-use mosquitto_ace::remote::CacheBounds;
-use mosquitto_ace::session::HeldBounds;
+use ace_resource_server::config::HeldBounds;
+use ace_resource_server::config::{self, Configuration, OnDenied, OtherClients, WhenUnknown};
+use ace_resource_server::remote::CacheBounds;
 
 const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
 const JWKS: &str =
@@ -71,7 +71,7 @@ fn names(value: &toml::Table, found: &mut BTreeSet<String>) {
 
 /// The keys that the plugin knows: the fields of the document's structs.
 fn known_keys() -> BTreeSet<String> {
-    let source = text("src/config/document.rs");
+    let source = text("crates/ace-resource-server/src/config/document.rs");
     let fields = source.lines().filter_map(|line| line.trim().strip_prefix("pub(super) "));
     fields.filter_map(|field| field.split_once(": ")).map(|(name, _)| name.to_owned()).collect()
 }
@@ -89,7 +89,10 @@ fn codes_in(path: &str) -> Vec<String> {
 fn every_reason_has_a_line_that_says_what_to_do() {
     let page = text("docs/troubleshooting.md");
     let mut codes: BTreeSet<String> = Refusal::CODES.iter().map(|code| (*code).to_owned()).collect();
-    for (path, one_of_them) in [("src/report.rs", "exporter-resumed"), ("src/session/decision.rs", "outside-scope")] {
+    for (path, one_of_them) in [
+        ("crates/ace-resource-server/src/reason.rs", "exporter-resumed"),
+        ("crates/ace-resource-server/src/rights/denial.rs", "outside-scope"),
+    ] {
         let found = codes_in(path);
         assert!(found.iter().any(|code| code == one_of_them), "{path}: {found:?}");
         codes.extend(found);

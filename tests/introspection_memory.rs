@@ -3,7 +3,7 @@
 //! `cargo test --release --test introspection_memory -- --nocapture` prints the table in docs/performance.md.
 #![allow(missing_docs, clippy::print_stdout)]
 
-use mosquitto_ace::remote::{CacheBounds, Measured};
+use ace_resource_server::remote::{CacheBounds, Measured};
 
 #[global_allocator]
 static COUNTING: dhat::Alloc = dhat::Alloc;

@@ -3,7 +3,7 @@
 
 use ace_profile::Timestamp;
 use ace_profile::scope::Scope;
-use mosquitto_ace::broker::Access;
+use ace_resource_server::rights::Access;
 use mosquitto_ace::broker::fake::{Fake, FakeClient};
 use mosquitto_ace::plugin::Plugin;
 

@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::slice;
 
+use ace_resource_server::rights::Access;
+
 use super::abi;
 use super::client::Client;
 use super::functions::Broker;
@@ -45,38 +47,26 @@ impl Options {
     }
 }
 
-/// What a client, or the broker for it, wants to do with a topic.
-///
-/// The numbers are the broker's, so that nothing needs to be translated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Access {
-    /// Be given a message.
-    Receive = abi::ACE_ACL_READ,
-    /// Publish, by PUBLISH or as a Will.
-    Publish = abi::ACE_ACL_WRITE,
-    /// Subscribe to a topic filter.
-    Subscribe = abi::ACE_ACL_SUBSCRIBE,
-    /// Give a subscription up.
-    Unsubscribe = abi::ACE_ACL_UNSUBSCRIBE,
+/// What the broker's number for an access stands for.
+#[inline(always)]
+const fn access(number: std::ffi::c_int) -> Option<Access> {
+    /// The bits at the places that are numbers of the type.
+    const KNOWN: u32 =
+        1 << abi::ACE_ACL_READ | 1 << abi::ACE_ACL_WRITE | 1 << abi::ACE_ACL_SUBSCRIBE | 1 << abi::ACE_ACL_UNSUBSCRIBE;
+    let number = number.cast_unsigned();
+    if number >= u32::BITS || (KNOWN >> number) & 1 == 0 {
+        return None;
+    }
+    // SAFETY: it is one of the numbers of the type.
+    Some(unsafe { std::mem::transmute::<u32, Access>(number) })
 }
 
-impl Access {
-    #[inline(always)]
-    const fn read(number: std::ffi::c_int) -> Option<Self> {
-        /// The bits at the places that are numbers of the type.
-        const KNOWN: u32 = 1 << abi::ACE_ACL_READ
-            | 1 << abi::ACE_ACL_WRITE
-            | 1 << abi::ACE_ACL_SUBSCRIBE
-            | 1 << abi::ACE_ACL_UNSUBSCRIBE;
-        let number = number.cast_unsigned();
-        if number >= u32::BITS || (KNOWN >> number) & 1 == 0 {
-            return None;
-        }
-        // SAFETY: it is one of the numbers of the type.
-        Some(unsafe { std::mem::transmute::<u32, Self>(number) })
-    }
-}
+const _: () = assert!(
+    Access::Receive as u32 == abi::ACE_ACL_READ
+        && Access::Publish as u32 == abi::ACE_ACL_WRITE
+        && Access::Subscribe as u32 == abi::ACE_ACL_SUBSCRIBE
+        && Access::Unsubscribe as u32 == abi::ACE_ACL_UNSUBSCRIBE
+);
 
 /// `MOSQ_EVT_ACL_CHECK`.
 ///
@@ -105,7 +95,7 @@ impl<'a> AclCheck<'a> {
     pub(super) unsafe fn read(broker: &'a Broker, event: *const c_void) -> Option<Self> {
         // SAFETY: the caller vouches for the event.
         let event = unsafe { &*event.cast::<abi::ace_evt_acl_check>() };
-        let complete = !event.topic.is_null() && !event.client.is_null() && Access::read(event.access).is_some();
+        let complete = !event.topic.is_null() && !event.client.is_null() && access(event.access).is_some();
         complete.then_some(Self { broker, event })
     }
 
@@ -395,10 +385,10 @@ mod tests {
     fn access_is_read_as_the_broker_numbers_it() {
         let known = [Access::Receive, Access::Publish, Access::Subscribe, Access::Unsubscribe];
         for number in [i32::MIN, -1, 0, 3, 5, 6, 7, 9, 12, 15, 16, i32::MAX] {
-            assert_eq!(Access::read(number), None, "{number}");
+            assert_eq!(access(number), None, "{number}");
         }
-        for (bit, access) in known.into_iter().enumerate() {
-            assert_eq!(Access::read(1 << bit), Some(access));
+        for (bit, expected) in known.into_iter().enumerate() {
+            assert_eq!(access(1 << bit), Some(expected));
         }
     }
 }

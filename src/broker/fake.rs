@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 
+use ace_resource_server::rights::Access;
+
 use super::abi;
 use super::client::ClientKey;
 use super::entry::{Handler, Loaded, cleanup, init_with};
-use super::event::Access;
 use super::functions::{Broker, Callback, Functions, Log};
 
 /// What the fake broker keeps, per thread: a test has a thread of its own.

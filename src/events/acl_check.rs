@@ -1,12 +1,14 @@
 //! `ACL_CHECK`: once per message and subscriber. No lock, no allocation, no waiting on the way to an answer.
 
 use ace_profile::scope::Permission;
+use ace_resource_server::config::{Configuration, OnDenied, OtherClients};
+use ace_resource_server::rights::Access;
+use ace_resource_server::rights::Denial;
 
-use crate::broker::{Access, AclCheck, Verdict, clock};
-use crate::config::{Configuration, OnDenied, OtherClients};
+use crate::broker::{AclCheck, Verdict, clock};
 use crate::plugin::Plugin;
 use crate::report;
-use crate::session::{Decision, Denial, Phase, Session};
+use crate::session::{Decision, Phase, Session};
 
 impl Plugin {
     #[inline]

@@ -9,14 +9,16 @@ use ace_profile::proof::ConfirmationKey;
 use ace_profile::scope::Scope;
 use ace_profile::token::ValidatedToken;
 use ace_profile::{Fingerprint, Refusal};
+use ace_resource_server::Reason;
+use ace_resource_server::remote::Lease;
+use ace_resource_server::rights::{Grant, Origin};
 
 use super::packets::{CONNACK_311_SERVER_UNAVAILABLE, ConnectReason, connack};
 use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
 use crate::plugin::Plugin;
-use crate::remote::Lease;
-use crate::report::{self, Reason};
-use crate::session::{Grant, Origin, Phase, Publisher, Rights, Session};
+use crate::report;
+use crate::session::{Phase, Publisher, Rights, Session};
 use crate::state::Record;
 
 /// A refusal with the token that it is about, for the log.
@@ -28,16 +30,6 @@ pub(super) struct Refused {
 impl<R: Into<Reason>> From<R> for Refused {
     fn from(reason: R) -> Self {
         Self { reason: reason.into(), token: None }
-    }
-}
-
-impl Reason {
-    /// What a client is told in a CONNACK.
-    pub(super) const fn on_connect(&self) -> ConnectReason {
-        match self {
-            Self::ServerUnavailable | Self::IntrospectionFull => ConnectReason::ServerUnavailable,
-            _ => ConnectReason::NotAuthorized,
-        }
     }
 }
 
@@ -97,7 +89,7 @@ impl Plugin {
         // A WebSocket's frames are the broker's.
         let Some(connection) = connection.filter(|_| !client.is_websocket()) else { return false };
         let hints = &self.configuration().as_hints;
-        let reason = reason.on_connect();
+        let reason = ConnectReason::of(reason);
         match (client.speaks_mqtt5(), reason) {
             (true, ConnectReason::NotAuthorized) if hints.is_empty() => false,
             (true, _) => connection.send(&connack(reason, hints)),

@@ -6,13 +6,14 @@ use std::rc::Rc;
 
 use ace_profile::Fingerprint;
 use ace_profile::token::ValidatedToken;
+use ace_resource_server::Reason;
 
 use super::admission::{About, Refused};
 use super::waiting::Pending;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey, clock};
 use crate::plugin::Plugin;
-use crate::report::{self, Reason};
+use crate::report;
 
 /// How many tokens may be on their way at a time. With the longest tokens that is 8 MiB.
 const ARRIVING_MAX: usize = 256;

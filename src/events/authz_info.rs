@@ -16,17 +16,20 @@ use ace_profile::limits;
 use ace_profile::random::{Random, SystemRandom};
 use ace_profile::scope::shared_subscription_filter;
 use ace_profile::{Refusal, RefusalKind, Timestamp};
+use ace_resource_server::Reason;
+use ace_resource_server::config;
+use ace_resource_server::rights::Access;
+use ace_resource_server::rights::Denial;
 
 use super::admission::{About, Refused};
 use super::arriving::Publisher;
 use super::tick::Ending;
 use super::waiting::Judged;
 use crate::broker::tls::Connection;
-use crate::broker::{Access, AclCheck, Client, ClientKey, Message, Verdict, clock};
-use crate::config;
+use crate::broker::{AclCheck, Client, ClientKey, Message, Verdict, clock};
 use crate::plugin::Plugin;
-use crate::report::{self, Reason};
-use crate::session::{Denial, Exceeded, Phase, Rates};
+use crate::report;
+use crate::session::{Exceeded, Phase, Rates};
 
 /// What the names of hidden topics are made of. They begin with `$`, so no wildcard leads there, and without `s` and
 /// capitals none of them is one of the broker's own.

@@ -7,15 +7,16 @@ use ace_profile::Refusal;
 use ace_profile::connect::{Credentials, Draft00, PasswordBytes};
 use ace_profile::proof::{ConfirmationKey, Freshness, verify_draft00};
 use ace_profile::token::{Confirmation, ValidatedToken};
+use ace_resource_server::Reason;
+use ace_resource_server::config::{Configuration, OtherClients};
 
 use super::admission::{About, Entrance, Refused};
 use super::delayed::Form;
 use super::waiting::Judged;
 use crate::broker::tls::{Connection, PeerCertificate};
 use crate::broker::{BasicAuth, Client, Password, Verdict, clock};
-use crate::config::{Configuration, OtherClients};
 use crate::plugin::Plugin;
-use crate::report::{self, Reason};
+use crate::report;
 use crate::session::Rights;
 
 impl Plugin {

@@ -6,13 +6,13 @@ use std::ffi::CStr;
 use ace_profile::Timestamp;
 use ace_profile::limits::NONCE_BYTES;
 use ace_profile::token::ValidatedToken;
+use ace_resource_server::remote::Lease;
 
 use super::admission::Refused;
 use super::waiting::Pending;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey};
 use crate::plugin::Plugin;
-use crate::remote::Lease;
 
 /// A challenge and what it was sent for.
 pub(super) struct Challenge {

@@ -5,6 +5,7 @@ use ace_profile::limits::NONCE_BYTES;
 use ace_profile::proof::challenge_message;
 use ace_profile::random::{Random, SystemRandom};
 use ace_profile::token::{Confirmation, ValidatedToken};
+use ace_resource_server::Reason;
 
 use super::admission::{About, Entrance, Refused};
 use super::challenges::{Challenge, Challenged};
@@ -14,7 +15,7 @@ use super::waiting::{Judged, Pending};
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ExtendedAuth, Verdict, clock};
 use crate::plugin::Plugin;
-use crate::report::{self, Reason};
+use crate::report;
 use crate::session::Phase;
 
 impl Plugin {
@@ -65,7 +66,7 @@ impl Plugin {
     ) -> Verdict {
         outcome.unwrap_or_else(|refused| {
             report::refused(&self.broker, client, &refused.reason, refused.token);
-            let packet = match (refused.reason.on_connect(), reauthentication) {
+            let packet = match (ConnectReason::of(&refused.reason), reauthentication) {
                 (reason, false) => connack(reason, &self.configuration().as_hints),
                 (ConnectReason::NotAuthorized, true) => DISCONNECT_NOT_AUTHORIZED.into(),
                 (ConnectReason::ServerUnavailable, true) => DISCONNECT_SERVER_BUSY.into(),

@@ -7,13 +7,14 @@ use std::rc::Rc;
 use ace_profile::revocation::TokenHash;
 use ace_profile::token::ValidatedToken;
 use ace_profile::{Fingerprint, Quoted, Refusal, Timestamp};
+use ace_resource_server::Reason;
+use ace_resource_server::remote::{Confirmed, IntrospectionNews, Lease};
+use ace_resource_server::rights::Grant;
 
 use super::waiting::Judged;
 use crate::broker::{ClientKey, Level, clock};
 use crate::plugin::Plugin;
-use crate::remote::{Confirmed, IntrospectionNews, Lease};
-use crate::report::Reason;
-use crate::session::{Grant, Phase};
+use crate::session::Phase;
 use crate::state::Record;
 
 /// What has become of a token.

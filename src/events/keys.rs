@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ace_profile::jose::KeyError;
+use ace_resource_server::remote::{KeyNews, KeySet};
 
 use crate::broker::Level;
 use crate::plugin::Plugin;
-use crate::remote::{KeyNews, KeySet};
 
 /// How many skipped keys are told of.
 const SKIPPED_SHOWN: usize = 8;

@@ -1,5 +1,7 @@
 //! The packets that are written to a client past the broker, where it would say something else.
 
+use ace_resource_server::Reason;
+
 /// Why a CONNECT is refused (MQTT 5 §3.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -8,6 +10,16 @@ pub(super) enum ConnectReason {
     NotAuthorized = 0x87,
     /// Server unavailable.
     ServerUnavailable = 0x88,
+}
+
+impl ConnectReason {
+    /// What a client is told that is refused for this reason.
+    pub(super) const fn of(reason: &Reason) -> Self {
+        match reason {
+            Reason::ServerUnavailable | Reason::IntrospectionFull => Self::ServerUnavailable,
+            _ => Self::NotAuthorized,
+        }
+    }
 }
 
 /// CONNACK of MQTT 3.1.1 with return code 3, Connection refused, server unavailable (§3.2.2.3).

@@ -9,13 +9,14 @@ use std::rc::Rc;
 use ace_profile::connect::PskIdentity;
 use ace_profile::token::ValidatedToken;
 use ace_profile::{Fingerprint, Refusal};
+use ace_resource_server::Reason;
+use ace_resource_server::config::OtherClients;
 
 use super::admission::{About, Refused};
 use crate::broker::tls::{self, OfferedPsk};
 use crate::broker::{PskKey, Verdict, clock};
-use crate::config::OtherClients;
 use crate::plugin::Plugin;
-use crate::report::{self, Reason};
+use crate::report;
 
 /// How many of a handshake's identities are looked at. A client needs one, and a second one where it can resume a session; one
 /// that offers thousands wants us to work.

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use ace_resource_server::Reason;
+use ace_resource_server::remote::News;
+use ace_resource_server::rights::Origin;
+
 use crate::broker::Level;
 use crate::plugin::Plugin;
-use crate::remote::News;
-use crate::report::Reason;
-use crate::session::Origin;
 
 impl Plugin {
     /// Asks servers for keys and revocation lists when it is time, and acts on what they say.

@@ -11,15 +11,16 @@ use std::rc::Rc;
 use ace_profile::jose::Jwk;
 use ace_profile::token::{CertificateThumbprint, Confirmation, ValidatedToken};
 use ace_profile::{Quoted, Refusal, Timestamp};
+use ace_resource_server::Reason;
+use ace_resource_server::config::OtherClients;
 
 use super::admission::{About, Entrance, Refused};
 use super::delayed::Form;
 use super::waiting::Judged;
 use crate::broker::tls::{self, Connection, OfferedPsk, PeerCertificate};
 use crate::broker::{Client, Level, Verdict, clock};
-use crate::config::OtherClients;
 use crate::plugin::Plugin;
-use crate::report::{self, Reason};
+use crate::report;
 use crate::session::{Phase, Rights, Session};
 
 /// What TLS has proved about a client.

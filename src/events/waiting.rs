@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use ace_profile::proof::ConfirmationKey;
 use ace_profile::token::{EarlierKey, ValidatedToken};
 use ace_profile::{Fingerprint, Refusal, Timestamp};
+use ace_resource_server::Reason;
+use ace_resource_server::config::WhenUnknown;
+use ace_resource_server::remote::{Inquiry, Judgement, Progress};
+use ace_resource_server::rights::Origin;
 use zeroize::Zeroizing;
 
 use super::admission::{About, Refused};
 use crate::broker::clock;
-use crate::config::WhenUnknown;
 use crate::plugin::Plugin;
-use crate::remote::{Inquiry, Judgement, Progress};
-use crate::report::Reason;
-use crate::session::Origin;
 use crate::state::NotSeen;
 
 /// How often a token is judged in one attempt: its key has to be fetched, then its server to be asked, and one to spare.

@@ -4,10 +4,13 @@
 //! The broker tells of it when its CONNACK has gone out, so the connection cannot be refused any more: it is ended. Brokers
 //! that do not tell ask about the Will when they would send it, by `ACL_CHECK`, as this one does then, too.
 
-use crate::broker::{Access, WillSet};
+use ace_resource_server::rights::Access;
+use ace_resource_server::rights::Denial;
+
+use crate::broker::WillSet;
 use crate::plugin::Plugin;
 use crate::report;
-use crate::session::{Denial, Phase, Rights, Session};
+use crate::session::{Phase, Rights, Session};
 
 impl Plugin {
     pub(crate) fn on_will_set(&self, event: &WillSet<'_>) {

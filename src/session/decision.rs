@@ -1,17 +1,10 @@
 //! The decision for one message or subscription: a pure function of session, topic, access and time.
 
 use ace_profile::Timestamp;
-use ace_profile::scope::{Matcher, Permission};
+use ace_profile::scope::Matcher;
+use ace_resource_server::rights::{Access, Denial, permits};
 
 use super::table::{Phase, Rights, Session};
-use crate::broker::Access;
-
-/// Topics that are open to all (rfc9431.md S6).
-#[derive(Debug)]
-pub struct PublicTopics {
-    /// Filters with the permissions that everybody has.
-    pub matcher: Matcher,
-}
 
 /// What is to be done with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,53 +17,6 @@ pub enum Decision {
     Defer,
     /// The session's connection has ended, and another client may be in its place without our having been asked.
     LookAgain,
-}
-
-/// Why a request is denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denial {
-    /// The client's token has expired.
-    TokenExpired,
-    /// No filter of the scope, and none that is open to all, allows it.
-    OutsideScope,
-    /// The session is about to end.
-    SessionEnding,
-    /// The client was let in to publish a token to the `authz-info` topic, and for nothing else.
-    AuthzInfoOnly,
-    /// The `authz-info` topic is there to be published to.
-    AuthzInfoPublishOnly,
-    /// A Will for the `authz-info` topic: what a client leaves behind is no token to be taken up.
-    AuthzInfoWill,
-}
-
-impl Denial {
-    /// A short name that stays the same over versions.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::TokenExpired => "token-expired",
-            Self::OutsideScope => "outside-scope",
-            Self::SessionEnding => "session-ending",
-            Self::AuthzInfoOnly => "authz-info-only",
-            Self::AuthzInfoPublishOnly => "authz-info-publish-only",
-            Self::AuthzInfoWill => "authz-info-will",
-        }
-    }
-
-    /// Whether what is open to all is open to the client nevertheless.
-    #[must_use]
-    pub const fn leaves_public_topics(self) -> bool {
-        matches!(self, Self::TokenExpired | Self::OutsideScope)
-    }
-}
-
-impl PublicTopics {
-    /// Whether anybody may do this.
-    #[inline]
-    #[must_use]
-    pub fn allow(&self, access: Access, topic: &[u8]) -> bool {
-        !self.matcher.is_empty() && permits(&self.matcher, access, topic)
-    }
 }
 
 impl Session {
@@ -148,30 +94,16 @@ impl Session {
     }
 }
 
-#[inline]
-fn permits(matcher: &Matcher, access: Access, topic: &[u8]) -> bool {
-    match access {
-        Access::Subscribe => matcher.may_subscribe(topic),
-        // Giving a subscription up harms nobody.
-        Access::Unsubscribe => true,
-        // Together, so that the way through the scope is there once.
-        Access::Receive | Access::Publish => {
-            let publish = access == Access::Publish;
-            matcher.permits(if publish { Permission::Publish } else { Permission::Subscribe }, topic)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
 
     use ace_profile::Fingerprint;
     use ace_profile::scope::Scope;
+    use ace_resource_server::rights::{Grant, Origin};
     use serde_json::json;
 
     use super::*;
-    use crate::session::Grant;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
     const ALL: [Access; 4] = [Access::Receive, Access::Publish, Access::Subscribe, Access::Unsubscribe];
@@ -189,7 +121,7 @@ mod tests {
             identity: None,
             binding: None,
             fingerprint: Fingerprint::of(b"token"),
-            origin: crate::session::Origin::for_test(),
+            origin: Origin::for_test(),
         };
         let session = Session::for_test(Rights::Token(Rc::new(grant)));
         session.phase.set(phase);
@@ -230,16 +162,6 @@ mod tests {
         for access in ALL {
             assert_eq!(ending.decide(access, b"mine/a", at_now), Decision::Deny(Denial::SessionEnding));
         }
-    }
-
-    #[test]
-    fn what_is_public_is_so_in_its_own_direction() {
-        let scope = Scope::from_aif_value(&json!([["hello/#", ["pub"]]])).unwrap();
-        let public = PublicTopics { matcher: Matcher::new(&scope) };
-        assert!(public.allow(Access::Publish, b"hello/a"));
-        assert!(!public.allow(Access::Receive, b"hello/a"));
-        assert!(!public.allow(Access::Publish, b"other"));
-        assert!(!PublicTopics { matcher: Matcher::new(&Scope::default()) }.allow(Access::Publish, b"hello/a"));
     }
 
     #[test]

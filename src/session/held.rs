@@ -14,21 +14,7 @@ use ace_profile::Timestamp;
 use ace_profile::jose::KeyType;
 use ace_profile::proof::ConfirmationKey;
 use ace_profile::token::{EarlierKey, ValidatedToken};
-
-/// How many tokens are held. Beyond either bound, those that expire first are dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeldBounds {
-    /// How many, and
-    pub tokens: usize,
-    /// how many bytes they may take, about.
-    pub bytes: usize,
-}
-
-impl Default for HeldBounds {
-    fn default() -> Self {
-        Self { tokens: 65_536, bytes: 64 * 1024 * 1024 }
-    }
-}
+use ace_resource_server::config::HeldBounds;
 
 /// What a token takes beside its texts: the tables' entries with the room that they keep free, the key, and what is lost
 /// between blocks of memory. Measured: tests/broker/flood.rs compares it with what the broker's process takes.

@@ -5,15 +5,13 @@
 
 mod address_map;
 mod decision;
-mod grant;
 mod held;
 mod publishers;
 mod rates;
 mod table;
 
-pub use decision::{Decision, Denial, PublicTopics};
-pub use grant::{Grant, Matchers, Origin};
-pub use held::{Arrivals, HeldBounds, HeldTokens};
+pub use decision::Decision;
+pub use held::{Arrivals, HeldTokens};
 pub use publishers::{Publisher, Publishers};
 pub use rates::{Exceeded, Rates};
 pub use table::{Ended, Phase, Rights, Session, Sessions};

@@ -11,8 +11,7 @@ use std::rc::Rc;
 
 use ace_profile::Timestamp;
 use ace_profile::scope::{Matcher, Permission};
-
-use super::grant::Origin;
+use ace_resource_server::rights::Origin;
 
 /// How many publishers are remembered; beyond that, those whose tokens expire first are forgotten.
 const PUBLISHERS_MAX: usize = 65_536;

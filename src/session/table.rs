@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use ace_profile::Timestamp;
 use ace_profile::revocation::TokenHash;
+use ace_resource_server::remote::Lease;
+use ace_resource_server::rights::Grant;
 
 use super::address_map::AddressMap;
-use super::grant::Grant;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey};
-use crate::remote::Lease;
 
 /// What a client may do.
 #[derive(Debug, Clone)]
@@ -292,7 +292,7 @@ mod tests {
             identity: None,
             binding: None,
             fingerprint: Fingerprint::of(b"token"),
-            origin: crate::session::Origin::for_test(),
+            origin: ace_resource_server::rights::Origin::for_test(),
         })
     }
 

@@ -162,7 +162,7 @@ mod tests {
             user_name: "user".into(),
             expires: Timestamp::from_unix_seconds(expires),
             scope: json!([["a/#", ["pub"]]]),
-            origin: crate::session::Origin::for_test(),
+            origin: ace_resource_server::rights::Origin::for_test(),
         }
     }
 

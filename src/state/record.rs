@@ -6,12 +6,12 @@ use std::path::Path;
 
 use ace_profile::revocation::{TokenHash, TokenHashes};
 use ace_profile::{Timestamp, base64url};
+use ace_resource_server::rights::Origin;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::writer::FILE_BYTES_MAX;
-use crate::session::Origin;
 
 /// The form that is written and read.
 const VERSION: u32 = 1;

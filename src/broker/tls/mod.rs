@@ -16,7 +16,7 @@ mod psk;
 mod registry;
 
 pub use certificate::PeerCertificate;
-pub use connection::{Connection, ExporterError};
+pub use connection::Connection;
 pub use psk::OfferedPsk;
 pub use registry::{
     KeyHolder, ask_about_raw_keys, client_behind, forget_last_read, install, of_client, proved_of_client, uninstall,

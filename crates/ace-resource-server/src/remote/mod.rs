@@ -23,13 +23,13 @@ use std::time::Instant;
 use ace_profile::revocation::TokenHash;
 use ace_profile::token::{AskedWith, ValidatedToken, Validator};
 
-use crate::session::Origin;
+use crate::rights::Origin;
 
 use introspection::{Introspection, Now};
 
 pub use counters::Counters;
 pub use https::{Endpoint, EndpointError, RequestError};
-#[cfg(any(test, feature = "fake-broker"))]
+#[cfg(any(test, feature = "for-tests"))]
 pub use introspection::Measured;
 pub use introspection::{CacheBounds, IntrospectionNews, IntrospectionSource, Lease, SERVERS_MAX};
 pub use judgement::{Confirmed, Inquiry, Judgement, Progress};

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::rc::{Rc, Weak};
 
-use ace_profile::revocation::TokenHashes;
 use ace_profile::scope::{Matcher, Scope};
 use ace_profile::token::{Confirmation, Holder, ValidatedToken};
 use ace_profile::{Fingerprint, Timestamp};
+
+use super::Origin;
 
 /// The rights of one token.
 #[derive(Debug)]
@@ -27,29 +28,6 @@ pub struct Grant {
     pub fingerprint: Fingerprint,
     /// By what it is found to be revoked.
     pub origin: Origin,
-}
-
-/// By what a token is found in a revocation list: a server's list is about its own tokens only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Who has issued it.
-    pub issuer: Box<str>,
-    /// What it is called there.
-    pub hashes: TokenHashes,
-}
-
-impl Origin {
-    /// That of a token.
-    #[must_use]
-    pub fn of(token: &ValidatedToken) -> Self {
-        Self { issuer: token.issuer.as_str().into(), hashes: token.hashes.clone() }
-    }
-
-    /// Some origin, for tests and measurements of what is not about it.
-    #[cfg(any(test, feature = "fake-broker"))]
-    pub(crate) fn for_test() -> Self {
-        Self { issuer: "as".into(), hashes: TokenHashes::of_text("") }
-    }
 }
 
 impl Grant {

@@ -16,7 +16,7 @@ use ace_profile::{Timestamp, limits};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::report::Reason;
+use crate::Reason;
 use server::{Asked, Identity, Pki, Reply, Server};
 
 const TOKEN: &str = "2YotnFZFEjr1zCsicMWpAA";

@@ -12,7 +12,7 @@ use ace_profile::{Fingerprint, Refusal, Timestamp};
 use super::Remote;
 use super::introspection::{Known, Lease, Now, Whom};
 use super::key_sets::Wanted;
-use crate::report::Reason;
+use crate::Reason;
 
 /// What is to be said about a token now.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Remote {
     ///
     /// # Errors
     /// The [`Reason`] why the token is refused, or cannot be judged now.
-    pub(crate) fn judge(
+    pub fn judge(
         &mut self,
         validator: &Validator,
         token: &[u8],

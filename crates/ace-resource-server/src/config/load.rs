@@ -14,8 +14,8 @@ use ace_profile::token::{AuthorizationServer, Policy, Validator};
 
 use super::document::{self, Document, Written};
 use super::hint::{HINTS_BYTES_MAX, hint};
-use super::{AuthzInfo, ConfigError, Configuration, Draft00, WhenUnknown};
-use crate::session::{HeldBounds, PublicTopics};
+use super::{AuthzInfo, ConfigError, Configuration, Draft00, HeldBounds, WhenUnknown};
+use crate::rights::PublicTopics;
 
 /// The longest configuration file that is read, in bytes.
 const CONFIG_BYTES_MAX: u64 = 1024 * 1024;

@@ -8,6 +8,7 @@ mod decryption;
 mod document;
 mod duration;
 mod error;
+mod held;
 mod hint;
 mod load;
 mod remote;
@@ -20,9 +21,10 @@ use std::time::Duration;
 use ace_profile::token::Validator;
 
 pub use error::ConfigError;
+pub use held::HeldBounds;
 
 use crate::remote::{CacheBounds, Endpoint, IntrospectionSource, KeySource};
-use crate::session::{HeldBounds, PublicTopics};
+use crate::rights::PublicTopics;
 
 /// The checked configuration.
 pub struct Configuration {

@@ -6,7 +6,7 @@
 mod asking;
 mod cache;
 mod line;
-#[cfg(any(test, feature = "fake-broker"))]
+#[cfg(any(test, feature = "for-tests"))]
 mod measured;
 mod server;
 
@@ -21,7 +21,7 @@ use ace_profile::token::{AskedWith, IntrospectionAnswer, ValidatedToken};
 use zeroize::Zeroizing;
 
 pub use cache::{CacheBounds, Lease};
-#[cfg(any(test, feature = "fake-broker"))]
+#[cfg(any(test, feature = "for-tests"))]
 pub use measured::Measured;
 pub use server::IntrospectionSource;
 
@@ -29,7 +29,7 @@ use super::counters::Counters;
 use super::https::RequestError;
 use super::judgement::{Confirmed, Inquiry, Progress};
 use super::workers::{THREADS_MAX, Workers};
-use crate::report::Reason;
+use crate::Reason;
 use asking::{Answer, Failure};
 use cache::{Cache, Consequence, Said};
 use line::{Cause, Line, Request};
