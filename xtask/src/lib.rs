@@ -12,3 +12,4 @@ pub mod process;
 pub mod servers;
 pub mod setup;
 pub mod test;
+pub mod trees;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, demo, deny, servers, setup, test};
+use xtask::{abi, bindings, brokers, demo, deny, servers, setup, test, trees};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -66,6 +66,18 @@ enum Task {
     ///
     /// They are oidc-provider from npm and Debian's glewlwyd. They are installed nowhere. No root rights are needed.
     Servers,
+    /// Makes minimal Debian systems from this machine's Debian mirror, as target/trees/SUITE.tar
+    ///
+    /// For container images where there is no registry, and to try packages in. Without root's rights the package
+    /// uidmap is needed.
+    Tree {
+        /// Make again what is there
+        #[arg(long)]
+        force: bool,
+        /// Which: bookworm, trixie, forky or sid
+        #[arg(required = true, value_name = "SUITE")]
+        suites: Vec<String>,
+    },
     /// Installs from Debian's packages what the other commands need; does nothing if nothing is missing
     ///
     /// As root or with sudo; without either it says what to run.
@@ -116,6 +128,12 @@ fn carry_out(task: Task) -> Result<()> {
         Task::Servers => {
             for server in servers::fetch()? {
                 println!("{}", server.display());
+            }
+            Ok(())
+        }
+        Task::Tree { force, suites } => {
+            for suite in suites {
+                println!("{}", trees::fetch(&suite, force)?.display());
             }
             Ok(())
         }

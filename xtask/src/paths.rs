@@ -31,6 +31,12 @@ pub fn servers() -> PathBuf {
     target().join("servers")
 }
 
+/// The folder in which `cargo xtask tree` keeps minimal Debian systems.
+#[must_use]
+pub fn trees() -> PathBuf {
+    target().join("trees")
+}
+
 /// The list of fetched brokers, see [`crate::brokers::index`].
 #[must_use]
 pub fn broker_index() -> PathBuf {

@@ -47,6 +47,9 @@ pub const OPENSSL_PROGRAM: Need =
 pub const NODE: Need = Need { package: "nodejs", purpose: "what runs JavaScript", sign: Sign::Program("node") };
 /// Fetches it.
 pub const NPM: Need = Need { package: "npm", purpose: "what installs JavaScript packages", sign: Sign::Program("npm") };
+/// Makes minimal Debian systems.
+pub const MMDEBSTRAP: Need =
+    Need { package: "mmdebstrap", purpose: "what makes minimal Debian systems", sign: Sign::Program("mmdebstrap") };
 
 /// What `demo` needs.
 pub const DEMO: &[Need] = &[COMPILER, HEADERS];

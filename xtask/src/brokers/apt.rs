@@ -102,7 +102,7 @@ impl Apt {
 }
 
 /// The deb822 source of these suites at the mirror.
-fn source(mirror: &Mirror, suites: &[&str]) -> String {
+pub(crate) fn source(mirror: &Mirror, suites: &[&str]) -> String {
     let mut text = format!("Types: deb\nURIs: {}\nSuites: {}\nComponents: main\n", mirror.uri, suites.join(" "));
     for field in &mirror.trust {
         text.push_str(field);
@@ -113,10 +113,9 @@ fn source(mirror: &Mirror, suites: &[&str]) -> String {
 
 /// What apt reads before everything else: its folders are ours, the machine's hooks and preferences are not read.
 fn configuration(folder: &Path) -> Result<String> {
-    let machine = process::output_of(Command::new("apt-config").arg("dump").env("LC_ALL", "C"))?;
     let architecture = process::output_of(Command::new("dpkg").arg("--print-architecture"))?;
     let folder = folder.display();
-    let mut text: String = machine.lines().filter(|line| is_kept(line)).flat_map(|line| [line, "\n"]).collect();
+    let mut text: String = kept_settings()?.into_iter().map(|line| line + "\n").collect();
     text.push_str(&format!(
         r#"APT::Architecture "{architecture}";
 APT::Architectures "{architecture}";
@@ -139,6 +138,15 @@ Debug::NoLocking "true";
         architecture = architecture.trim(),
     ));
     Ok(text)
+}
+
+/// The lines of the machine's apt configuration that decide whether and how an archive is reached.
+///
+/// # Errors
+/// The machine has no apt, or it cannot be asked.
+pub(crate) fn kept_settings() -> Result<Vec<String>> {
+    let machine = process::output_of(Command::new("apt-config").arg("dump").env("LC_ALL", "C"))?;
+    Ok(machine.lines().filter(|line| is_kept(line)).map(str::to_owned).collect())
 }
 
 fn is_kept(line: &str) -> bool {

@@ -175,7 +175,7 @@ const WORK: &str = ".work-";
 pub(crate) struct WorkFolder(PathBuf);
 
 /// Removes what downloads have left that were cut off: folders of processes that are no more.
-fn remove_abandoned(folder: &Path) {
+pub(crate) fn remove_abandoned(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(id) = name.strip_prefix(WORK) else { continue };
