@@ -1,15 +1,11 @@
 //! How a client presents token and proof: the profile's methods as bytes for CONNECT and AUTH.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use ace_profile::{
-    base64url,
     connect::{
-        AuthenticationData, ChallengeAnswer, Draft00, USERNAME_PREFIX, encode_username, encode_username_twice,
-        parse_challenge,
+        AuthenticationData, ChallengeAnswer, USERNAME_PREFIX, encode_username, encode_username_twice, parse_challenge,
     },
     limits::NONCE_BYTES,
-    proof::{self, EXPORTER_BYTES, Freshness, ProofKey, ShownKey},
+    proof::{self, EXPORTER_BYTES, ProofKey, ShownKey},
 };
 use zeroize::Zeroizing;
 
@@ -17,6 +13,7 @@ use crate::{
     client::ConnectOptions,
     credentials::Credentials,
     error::{Error, Result},
+    password::{self, draft00_password},
 };
 
 /// How token and proof of possession are presented.
@@ -103,19 +100,13 @@ pub(crate) fn present(
         }
         Authentication::Draft00 => {
             let proof = prove(credentials, &exporter()?)?;
-            draft00(&mut presented, token, proof, None, shown_key(options, credentials)?);
+            let shown_key = shown_key(credentials, options.show_key)?;
+            by_name_ace(&mut presented, password::encode(token, proof, None, shown_key));
         }
         Authentication::Draft00Time => {
-            if client_id.is_empty() || client_id.contains(char::is_control) {
-                return Err(Error::Invalid(
-                    "this form of proof signs the client id: give one in plain characters".to_owned(),
-                ));
-            }
-            let audience = audience(options, credentials)?;
-            let freshness = Freshness { ts: unix_seconds()?, nonce: base64url::encode(&random::<16>()?) };
-            let message = proof::draft00_message(client_id, audience, freshness.ts, &freshness.nonce);
-            let proof = prove(credentials, &message)?;
-            draft00(&mut presented, token, proof, Some(freshness), shown_key(options, credentials)?);
+            let audience = options.audience.as_deref();
+            let password = draft00_password(credentials, client_id, audience, options.show_key)?;
+            by_name_ace(&mut presented, password);
         }
     }
     Ok(presented)
@@ -156,38 +147,18 @@ fn user_name(token: &str) -> String {
     if matches!(token.split('.').count(), 3 | 5) { encode_username(token) } else { encode_username_twice(token) }
 }
 
-fn draft00(
-    presented: &mut Presented,
-    token: &str,
-    mut proof: Zeroizing<Vec<u8>>,
-    freshness: Option<Freshness>,
-    shown_key: Option<ShownKey>,
-) {
-    let password = Draft00 { token: token.to_owned(), proof: std::mem::take(&mut *proof), freshness, shown_key };
+fn by_name_ace(presented: &mut Presented, mut password: Zeroizing<String>) {
     presented.user_name = Some(Zeroizing::new(USERNAME_PREFIX.to_owned()));
-    presented.password = Some(Zeroizing::new(password.encode().into_bytes()));
+    presented.password = Some(Zeroizing::new(std::mem::take(&mut *password).into_bytes()));
 }
 
 /// The public key to show beside the token, if it is to be shown.
-fn shown_key(options: &ConnectOptions, credentials: &Credentials) -> Result<Option<ShownKey>> {
-    let key = credentials.key().filter(|_| options.show_key);
+pub(crate) fn shown_key(credentials: &Credentials, is_shown: bool) -> Result<Option<ShownKey>> {
+    let key = credentials.key().filter(|_| is_shown);
     key.map(ShownKey::of).transpose().map_err(|error| Error::Proof(format!("the key cannot be shown: {error}")))
 }
 
-fn audience<'a>(options: &'a ConnectOptions, credentials: &'a Credentials) -> Result<&'a str> {
-    options.audience.as_deref().or_else(|| credentials.audience().first().map(String::as_str)).ok_or_else(|| {
-        Error::Invalid("this form of proof signs the broker's name: say which audience the token is for".to_owned())
-    })
-}
-
-fn unix_seconds() -> Result<u64> {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map(|elapsed| elapsed.as_secs())
-        .map_err(|_| Error::Invalid("the clock stands before 1970".to_owned()))
-}
-
-fn prove(credentials: &Credentials, message: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn prove(credentials: &Credentials, message: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let key = credentials.key().ok_or_else(|| {
         Error::Proof("there is no key to the token (a bearer token takes the challenge or the user name)".to_owned())
     })?;
@@ -197,7 +168,7 @@ fn prove(credentials: &Credentials, message: &[u8]) -> Result<Zeroizing<Vec<u8>>
         .map_err(|error| Error::Proof(error.to_string()))
 }
 
-fn no_token() -> Error {
+pub(crate) fn no_token() -> Error {
     Error::Invalid("no token to present".to_owned())
 }
 
@@ -205,7 +176,7 @@ fn encode(data: &AuthenticationData<'_>) -> Result<Zeroizing<Vec<u8>>> {
     data.encode().map(Zeroizing::new).map_err(|error| Error::Invalid(error.to_string()))
 }
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Proof("no random bytes are available".to_owned()))?;
     Ok(bytes)

@@ -10,7 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ace_mqtt::Credentials;
+use ace_mqtt::{
+    Credentials,
+    ace_profile::{
+        connect::Draft00,
+        proof::{Freshness, draft00_message},
+    },
+};
 use peer::{PATIENCE, Peer, TOKEN, auth, credentials, key};
 use serde_json::{Value, json};
 
@@ -642,4 +648,39 @@ fn manual_pages_and_completions_are_made() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(text(&run(&["completions", shell]).stdout).contains("ace-mqtt"), "{shell}");
     }
+}
+
+#[test]
+fn v4_password_is_a_proof_for_one_connection_of_another_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let (key, verifies) = key();
+    credentials(key).save(&file).unwrap();
+    let password = |more: &[&str]| run(&[&["password", "--credentials", path(&file)], more].concat());
+
+    let made = |more: &[&str]| {
+        let output = password(&[&["-i", "sensor-1", "--audience", "broker.example"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        Draft00::parse(text(&output.stdout).trim_end().as_bytes()).unwrap()
+    };
+    let (first, second) = (made(&[]), made(&["--show-key"]));
+    for draft in [&first, &second] {
+        let Some(Freshness { ts, nonce }) = &draft.freshness else { panic!("no time: {draft:?}") };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!(now - ts < 60, "{ts} at {now}");
+        assert_eq!(draft.token, TOKEN);
+        assert!(verifies(&draft00_message("sensor-1", "broker.example", *ts, nonce), &draft.proof));
+        assert!(!verifies(&draft00_message("sensor-2", "broker.example", *ts, nonce), &draft.proof));
+    }
+    assert_ne!(first.freshness, second.freshness);
+    assert!(first.shown_key.is_none() && second.shown_key.is_some());
+
+    // Nothing is signed that cannot be meant: no client id, no broker, no token.
+    assert_eq!(password(&[]).status.code(), Some(2));
+    let empty = password(&["-i", "", "--audience", "broker.example"]);
+    assert_eq!(empty.status.code(), Some(1));
+    assert!(text(&empty.stderr).contains("signs the client id"), "{}", text(&empty.stderr));
+    let nobody = run(&["password", "-i", "sensor-1"]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(text(&nobody.stderr).contains("no token: give"), "{}", text(&nobody.stderr));
 }

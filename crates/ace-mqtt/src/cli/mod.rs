@@ -9,6 +9,7 @@ mod interrupt;
 mod keygen;
 mod manual;
 mod output;
+mod password;
 mod publish;
 mod renewal;
 mod subscribe;
@@ -68,6 +69,7 @@ enum Command {
     Pub(Box<publish::Publish>),
     Sub(Box<subscribe::Subscribe>),
     AuthzInfo(Box<authz_info::AuthzInfo>),
+    Password(Box<password::Password>),
     /// Print the manual page
     #[command(hide = true)]
     Man(manual::Man),
@@ -92,6 +94,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Pub(command) => command.run(),
         Command::Sub(command) => command.run(),
         Command::AuthzInfo(command) => command.run(),
+        Command::Password(command) => command.run(),
         Command::Man(command) => command.run(Cli::command()),
         Command::Completions(command) => command.run(Cli::command()),
     };
