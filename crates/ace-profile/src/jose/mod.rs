@@ -4,7 +4,7 @@
 //! token may demand is decided in [`crate::token`].
 
 mod algorithm;
-mod compact;
+pub(crate) mod compact;
 pub mod jwe;
 mod jwk;
 mod jwk_set;

@@ -67,6 +67,25 @@ impl ScopeFormat {
         };
         scope.unwrap_or_else(|| Ok(Scope::default()))
     }
+
+    /// The names of the claims that are looked at for the scope, in this order: of several that are there, the first counts.
+    #[must_use]
+    pub fn claims(&self) -> Vec<&str> {
+        match self {
+            Self::Aif => vec!["scope"],
+            Self::Words { claim: None } => vec!["scope", "scp"],
+            Self::Words { claim: Some(name) } | Self::Claim(name) => vec![name],
+        }
+    }
+
+    /// The words in the scope's claim that are other applications', and grant nothing here.
+    #[must_use]
+    pub fn ignored_words<'a>(&self, claim: impl Fn(&str) -> Option<&'a Value>) -> Vec<String> {
+        match self {
+            Self::Words { .. } => self.claims().into_iter().find_map(claim).map(word_list::ignored).unwrap_or_default(),
+            Self::Aif | Self::Claim(_) => Vec::new(),
+        }
+    }
 }
 
 /// AIF-MQTT as servers can be made to write it into a claim: many can only map texts.

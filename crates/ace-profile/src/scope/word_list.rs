@@ -20,6 +20,17 @@ pub(super) fn read(claim: &Value) -> Result<Scope, ScopeError> {
     }
 }
 
+/// The words of a claim that are other applications'.
+pub(super) fn ignored(claim: &Value) -> Vec<String> {
+    let words: Vec<&str> = match claim {
+        Value::String(text) => text.split(' ').collect(),
+        Value::Array(words) => words.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let others = words.into_iter().filter(|word| !word.is_empty() && !word.starts_with(PREFIX));
+    others.map(shortened).collect()
+}
+
 fn collect<'a>(words: impl Iterator<Item = Option<&'a str>>) -> Result<Scope, ScopeError> {
     let mut entries = Vec::new();
     for word in words {

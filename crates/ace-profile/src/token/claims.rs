@@ -27,6 +27,10 @@ pub(super) trait Claims {
     fn confirmed(&self, in_clear: KeysInClear, server_keys: &JwkSet) -> Result<Option<Confirmed>, Refusal>;
     /// The scope, in the form in which the server's tokens carry it; empty if there is none.
     fn scope(&self, format: &ScopeFormat) -> Result<Scope, Refusal>;
+    /// The words in the claim that holds the scope that are other applications'.
+    fn ignored_words(&self, format: &ScopeFormat) -> Vec<String>;
+    /// The names of all claims, as they are in JSON; a number where a CWT has one that is not known here.
+    fn names(&self) -> Vec<String>;
 }
 
 /// A subject becomes a user name, so it has to be fit for one (MQTT 5 §1.5.4 forbids U+0000 and discourages other control
@@ -144,6 +148,14 @@ impl Claims for JsonClaims {
 
     fn scope(&self, format: &ScopeFormat) -> Result<Scope, Refusal> {
         Ok(format.read(|name| self.get(name))?)
+    }
+
+    fn ignored_words(&self, format: &ScopeFormat) -> Vec<String> {
+        format.ignored_words(|name| self.get(name))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
     }
 }
 

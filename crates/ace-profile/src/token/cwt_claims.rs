@@ -26,6 +26,20 @@ const CNF: i64 = 8;
 const SCOPE: i64 = 9;
 const EXI: i64 = 40;
 
+/// What they are called in JSON.
+const NAMES: [(i64, &str); 10] = [
+    (ISS, "iss"),
+    (SUB, "sub"),
+    (AUD, "aud"),
+    (EXP, "exp"),
+    (NBF, "nbf"),
+    (IAT, "iat"),
+    (CTI, "cti"),
+    (CNF, "cnf"),
+    (SCOPE, "scope"),
+    (EXI, "exi"),
+];
+
 /// The claims of a CWT. Before it has been verified they only tell whose token it wants to be.
 pub(super) struct CwtClaims<'b>(Map<'b>);
 
@@ -117,5 +131,21 @@ impl Claims for CwtClaims<'_> {
         // What ordinary OAuth servers say in texts, they say so in a CWT, too.
         let said: HashMap<&str, JsonValue> = self.0.entries().filter_map(named_in_json).collect();
         Ok(format.read(|name| said.get(name))?)
+    }
+
+    fn ignored_words(&self, format: &ScopeFormat) -> Vec<String> {
+        let said: HashMap<&str, JsonValue> = self.0.entries().filter_map(named_in_json).collect();
+        format.ignored_words(|name| said.get(name))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let name = |label: Label<'_>| match label {
+            Label::Int(number) => NAMES
+                .iter()
+                .find(|(known, _)| *known == number)
+                .map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned()),
+            Label::Text(text) => text.to_owned(),
+        };
+        self.0.labels().map(name).collect()
     }
 }

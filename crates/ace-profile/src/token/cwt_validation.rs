@@ -63,7 +63,10 @@ impl Validator {
     }
 
     /// The content of an encrypted message. Of each server the one key is tried that the message can mean.
-    fn decrypted(&self, message: &Message) -> Result<(Zeroizing<Vec<u8>>, &AuthorizationServer, &Jwk), Refusal> {
+    pub(super) fn decrypted(
+        &self,
+        message: &Message,
+    ) -> Result<(Zeroizing<Vec<u8>>, &AuthorizationServer, &Jwk), Refusal> {
         let mut refusal = Refusal::CwtKeyMissing;
         for server in &self.servers {
             match key_selection::select_among(message, &server.decryption_keys)
@@ -85,7 +88,7 @@ impl Validator {
     }
 
     /// Whether another server than this one has the same symmetric key.
-    fn is_shared(&self, key: &Jwk, server: &AuthorizationServer) -> bool {
+    pub(super) fn is_shared(&self, key: &Jwk, server: &AuthorizationServer) -> bool {
         self.servers.iter().any(|other| other.issuer != server.issuer && holds(other, key))
     }
 }
@@ -118,12 +121,12 @@ pub(super) fn hashes(token: &[u8]) -> Option<TokenHashes> {
 }
 
 /// Whether a server has this symmetric key.
-fn holds(server: &AuthorizationServer, key: &Jwk) -> bool {
+pub(super) fn holds(server: &AuthorizationServer, key: &Jwk) -> bool {
     let keys = server.keys.keys().iter().chain(server.decryption_keys.keys());
     keys.filter_map(Jwk::symmetric_bytes).any(|bytes| key.symmetric_bytes() == Some(bytes))
 }
 
-fn check_allowed(server: &AuthorizationServer, message: &Message) -> Result<(), Refusal> {
+pub(super) fn check_allowed(server: &AuthorizationServer, message: &Message) -> Result<(), Refusal> {
     if server.algorithms.as_ref().is_some_and(|allowed| !allowed.allows_in_cose(message.algorithm())) {
         return Err(Refusal::AlgorithmNotAllowed { algorithm: message.algorithm_name().clone() });
     }

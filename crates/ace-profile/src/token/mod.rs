@@ -7,6 +7,7 @@
 //!
 //! What an opaque token says is told by its server: an [`IntrospectionAnswer`] is judged by the same rules.
 
+mod account;
 mod certificate;
 mod claims;
 mod confirmation;
@@ -23,6 +24,7 @@ mod policy;
 mod validated;
 mod validator;
 
+pub use account::{Account, Finding, Form, Shown};
 pub use certificate::CertificateThumbprint;
 pub use first_sight::FirstSight;
 pub use introspection::{AnswerError, IntrospectedClaims, IntrospectionAnswer};

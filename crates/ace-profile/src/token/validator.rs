@@ -32,8 +32,8 @@ pub struct EarlierKey<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Validator {
     pub(super) servers: Vec<AuthorizationServer>,
-    client_keys: JwkSet,
-    policy: Policy,
+    pub(super) client_keys: JwkSet,
+    pub(super) policy: Policy,
 }
 
 /// Claims that are believed, and where they come from.
@@ -243,7 +243,7 @@ impl Validator {
     }
 
     /// Those of our names that the token is for.
-    fn our_audience(&self, audience: &[&str]) -> Result<Vec<String>, Refusal> {
+    pub(super) fn our_audience(&self, audience: &[&str]) -> Result<Vec<String>, Refusal> {
         let foreign = *audience.first().ok_or(Refusal::AudienceMissing)?;
         let ours = self.policy.audience.iter().filter(|name| audience.contains(&name.as_str()));
         let ours: Vec<String> = ours.cloned().collect();
@@ -253,23 +253,32 @@ impl Validator {
     /// Checks `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6) and gives the end of the token, leeway
     /// included.
     fn check_times(&self, claims: &impl Claims, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        let times = [claims.date("exp")?, claims.date("nbf")?, claims.date("iat")?];
+        match self.time_faults(times, now).into_iter().flatten().next() {
+            Some(fault) => Err(fault),
+            None => Ok(times[0].map(|exp| self.end(exp))),
+        }
+    }
+
+    /// What is wrong with `exp`, `nbf` and `iat`, each for itself.
+    pub(super) fn time_faults(&self, times: [Option<Timestamp>; 3], now: Timestamp) -> [Option<Refusal>; 3] {
+        let [exp, not_before, issued_at] = times;
         let latest_start = now.saturating_add(self.policy.leeway);
-        let expires = claims.date("exp")?.map(|exp| exp.saturating_add(self.policy.leeway));
-        let (not_before, issued_at) = (claims.date("nbf")?, claims.date("iat")?);
-        if expires.is_some_and(|expires| now >= expires) {
-            return Err(Refusal::TokenExpired);
-        }
-        if not_before.is_some_and(|not_before| not_before > latest_start) {
-            return Err(Refusal::TokenNotYetValid);
-        }
-        if issued_at.is_some_and(|issued_at| issued_at > latest_start) {
-            return Err(Refusal::TokenFromTheFuture);
-        }
-        Ok(expires)
+        let is_late = |start: Option<Timestamp>| start.is_some_and(|start| start > latest_start);
+        [
+            exp.is_some_and(|exp| now >= self.end(exp)).then_some(Refusal::TokenExpired),
+            is_late(not_before).then_some(Refusal::TokenNotYetValid),
+            is_late(issued_at).then_some(Refusal::TokenFromTheFuture),
+        ]
+    }
+
+    /// When a token with this `exp` ends, leeway included.
+    fn end(&self, exp: Timestamp) -> Timestamp {
+        exp.saturating_add(self.policy.leeway)
     }
 
     /// What is to be remembered of a token without `exp` (RFC 9200 §5.10.3). Only one that speaks for itself has a first sight.
-    fn first_sight(
+    pub(super) fn first_sight(
         &self,
         claims: &impl Claims,
         audience: &[String],
@@ -287,7 +296,7 @@ impl Validator {
 }
 
 /// A JWT is text; what is not, is none.
-fn text(token: &[u8]) -> Result<&str, Refusal> {
+pub(super) fn text(token: &[u8]) -> Result<&str, Refusal> {
     if token.len() > limits::TOKEN_BYTES {
         return Err(Refusal::TokenTooLarge { bytes: token.len() });
     }
@@ -296,7 +305,11 @@ fn text(token: &[u8]) -> Result<&str, Refusal> {
 
 /// The scope in the server's form, and whether it has placeholders that are to be filled in. Those for the subject can be: the
 /// client's id is not known yet.
-fn scope(claims: &impl Claims, server: &AuthorizationServer, subject: Option<&str>) -> Result<(Scope, bool), Refusal> {
+pub(super) fn scope(
+    claims: &impl Claims,
+    server: &AuthorizationServer,
+    subject: Option<&str>,
+) -> Result<(Scope, bool), Refusal> {
     let scope = claims.scope(&server.scope_format)?;
     let has_placeholders = server.scope_placeholders && scope.has_placeholders();
     if has_placeholders {
@@ -306,7 +319,7 @@ fn scope(claims: &impl Claims, server: &AuthorizationServer, subject: Option<&st
 }
 
 /// `iss` in an answer (RFC 7662 §2.2), if it is there: a server speaks for itself.
-fn check_issuer(claims: &impl Claims, expected: &str) -> Result<(), Refusal> {
+pub(super) fn check_issuer(claims: &impl Claims, expected: &str) -> Result<(), Refusal> {
     match claims.issuer()? {
         Some(issuer) if issuer != expected => Err(Refusal::IssuerForeign { issuer: Quoted::new(issuer) }),
         Some(_) | None => Ok(()),
