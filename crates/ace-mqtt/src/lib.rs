@@ -27,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! `examples/sensor.rs` is a whole device.
+//! `examples/rust/` at the top of the repository has whole devices.
 //!
 //! The API blocks, uses one thread, and bounds every wait and every buffer. TLS is rustls with aws-lc; the server's certificate is always
 //! verified, and sessions are never resumed, since a proof over the exporter value of a resumed session is worth nothing.
