@@ -1,17 +1,15 @@
 //! The last step of each way in: a proved token becomes a session.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
+use ace_profile::Fingerprint;
 use ace_profile::proof::ConfirmationKey;
-use ace_profile::scope::Scope;
 use ace_profile::token::ValidatedToken;
-use ace_profile::{Fingerprint, Refusal};
 use ace_resource_server::Reason;
 use ace_resource_server::remote::Lease;
-use ace_resource_server::rights::{Grant, Origin};
+use ace_resource_server::rights::{Grant, Origin, scope_for};
 
 use super::packets::{CONNACK_311_SERVER_UNAVAILABLE, ConnectReason, connack};
 use crate::broker::tls::{self, Connection};
@@ -179,17 +177,12 @@ impl Plugin {
         token: &ValidatedToken,
         client_id: &CStr,
     ) -> Result<(Rc<Grant>, Option<Lease>), Refused> {
-        // The client may have taken its time to answer.
-        if !token.is_valid_at(clock::now()) {
-            return Err(Refusal::TokenExpired).about(token.fingerprint);
-        }
-        if self.remote.borrow().has_revoked(&Origin::of(token)) {
-            return Err(Reason::Revoked).about(token.fingerprint);
-        }
-        let scope = scope_for(token, client_id).about(token.fingerprint)?;
-        let grant = Grant::new(token, &scope, &mut self.matchers.borrow_mut()).ok_or(Reason::UserName);
+        // The client may have taken its time to answer: whether the token still counts is looked at once more.
+        let has_revoked = |origin: &Origin| self.remote.borrow().has_revoked(origin);
+        let granted = Grant::for_client(token, client_id, clock::now(), has_revoked, &mut self.matchers.borrow_mut());
+        let (grant, _) = granted.about(token.fingerprint)?;
         let lease = self.lease(token).about(token.fingerprint)?;
-        Ok((Rc::new(grant.about(token.fingerprint)?), lease))
+        Ok((Rc::new(grant), lease))
     }
 
     /// Notes a client's token, and what it may publish, for as long as the token is valid: both are asked about after the
@@ -246,12 +239,4 @@ impl Plugin {
             lease: None,
         }
     }
-}
-
-/// What a token permits a client of this id. A token with placeholders is held as it came, and filled in for each client.
-fn scope_for<'a>(token: &'a ValidatedToken, client_id: &CStr) -> Result<Cow<'a, Scope>, Reason> {
-    if !token.has_placeholders {
-        return Ok(Cow::Borrowed(&token.scope));
-    }
-    Ok(token.scope_for(client_id.to_str().map_err(|_| Reason::NoClientId)?)?)
 }

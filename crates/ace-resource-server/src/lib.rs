@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod explain;
 mod exporter_error;
 mod reason;
 pub mod remote;

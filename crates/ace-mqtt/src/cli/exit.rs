@@ -31,6 +31,15 @@ pub(crate) enum Exit {
     Timeout = 27,
 }
 
+impl Exit {
+    /// What is asked about would be allowed, or is as it should be.
+    pub(crate) const YES: Self = Self::Done;
+    /// It would not, or is not.
+    pub(crate) const NO: Self = Self::Local;
+    /// That cannot be told. For who asks, wrong usage is the same.
+    pub(crate) const UNKNOWN: Self = Self::Usage;
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -5,6 +5,7 @@ mod authz_info;
 mod broker_arguments;
 mod connection_arguments;
 mod exit;
+mod explain;
 mod interrupt;
 mod keygen;
 mod manual;
@@ -42,7 +43,9 @@ Exit codes, as those of mosquitto's clients where these have one:
   3  no token from the server              27  nothing in time
   5  the broker refused the connection, or a fresh token for it
   7  the connection was lost or ended by the broker
-  8  TLS with the broker failed";
+  8  TLS with the broker failed
+
+explain and check-config answer a question instead: 0 yes, 1 no, 2 it cannot be told, or wrong usage.";
 
 /// Gets ACE access tokens, and publishes and subscribes with them at MQTT brokers that ask for proof of possession (RFC 9431).
 #[derive(Parser)]
@@ -70,6 +73,7 @@ enum Command {
     Sub(Box<subscribe::Subscribe>),
     AuthzInfo(Box<authz_info::AuthzInfo>),
     Password(Box<password::Password>),
+    Explain(Box<explain::Explain>),
     /// Print the manual page
     #[command(hide = true)]
     Man(manual::Man),
@@ -95,6 +99,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Sub(command) => command.run(),
         Command::AuthzInfo(command) => command.run(),
         Command::Password(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Man(command) => command.run(Cli::command()),
         Command::Completions(command) => command.run(Cli::command()),
     };

@@ -96,10 +96,12 @@ impl Source<'_> {
             // It is remembered there when they were first seen.
             allow_relative_expiry: state_dir.is_some(),
         };
+        let public_scope = public_scope(mqtt.public_publish, mqtt.public_subscribe);
         Ok(Configuration {
             validator: Validator::new(servers, client_keys, policy),
             state_dir,
-            public: public_topics(mqtt.public_publish, mqtt.public_subscribe),
+            public: PublicTopics { matcher: Matcher::new(&public_scope) },
+            public_scope,
             allow_anonymous: mqtt.allow_anonymous,
             authz_info,
             held,
@@ -254,12 +256,12 @@ impl Source<'_> {
     }
 }
 
-fn public_topics(publish: Vec<Written<TopicFilter>>, subscribe: Vec<Written<TopicFilter>>) -> PublicTopics {
+fn public_scope(publish: Vec<Written<TopicFilter>>, subscribe: Vec<Written<TopicFilter>>) -> Scope {
     let with = |filters: Vec<Written<TopicFilter>>, permission: Permission| {
         filters.into_iter().map(move |Written(filter)| (filter, permission.into()))
     };
     let entries = with(publish, Permission::Publish).chain(with(subscribe, Permission::Subscribe));
-    PublicTopics { matcher: Matcher::new(&Scope::new(entries)) }
+    Scope::new(entries)
 }
 
 /// Whether this is meant for a URL, and not for a file.

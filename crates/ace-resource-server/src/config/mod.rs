@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ace_profile::scope::Scope;
 use ace_profile::token::Validator;
 
 pub use error::ConfigError;
@@ -34,6 +35,8 @@ pub struct Configuration {
     pub state_dir: Option<PathBuf>,
     /// Topics that are open to all.
     pub public: PublicTopics,
+    /// The filters of those, for people.
+    pub public_scope: Scope,
     /// Whether clients without user name, password and method are let in, to the public topics.
     pub allow_anonymous: bool,
     /// The topic that takes tokens; `None` if there is none.

@@ -20,6 +20,7 @@ mod workers;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ace_profile::jose::JwkSet;
 use ace_profile::revocation::TokenHash;
 use ace_profile::token::{AskedWith, ValidatedToken, Validator};
 
@@ -130,6 +131,32 @@ impl Remote {
     #[must_use]
     pub fn asked_with(&self, token: TokenHash) -> Option<AskedWith> {
         self.introspection.asked_with(token)
+    }
+
+    /// What a server has said of a token, and which: as long as that counts.
+    #[must_use]
+    pub fn answer(&self, token: &[u8]) -> Option<(&str, &[u8])> {
+        self.introspection.answer(TokenHash::of(token), Instant::now())
+    }
+
+    /// Takes an answer of this issuer's server for its word about a token, as if it had been asked; `None` if it says that the token is
+    /// not active.
+    pub fn told(&mut self, token: &[u8], issuer: &str, answer: Option<&[u8]>) {
+        self.introspection.told(TokenHash::of(token), issuer, answer, Instant::now());
+    }
+
+    /// Takes these for the keys of an issuer that publishes them, as if they had been fetched.
+    pub fn told_keys(&mut self, issuer: &str, keys: &JwkSet) {
+        let now = Instant::now();
+        for set in self.key_sets.iter_mut().filter(|set| set.issuer() == issuer) {
+            set.told(keys.clone(), now);
+        }
+    }
+
+    /// Who is asked about tokens, and where, in this order.
+    #[must_use]
+    pub fn introspection_endpoints(&self) -> Vec<(String, String)> {
+        self.introspection.endpoints()
     }
 
     /// What has been asked about tokens, and what came of it.

@@ -31,6 +31,9 @@ pub struct RevocationList {
     endpoint: Arc<Endpoint>,
     schedule: Schedule,
     tokens: RevokedTokens,
+    /// Whether an answer has come, of whatever kind, and whether one could be used.
+    has_been_asked: bool,
+    is_known: bool,
     answers: Receiver<Result<Vec<u8>, RequestError>>,
     answer: Sender<Result<Vec<u8>, RequestError>>,
 }
@@ -45,6 +48,8 @@ impl RevocationList {
             endpoint,
             schedule: Schedule::new(interval, now),
             tokens: RevokedTokens::default(),
+            has_been_asked: false,
+            is_known: false,
             answers,
             answer,
         }
@@ -56,6 +61,7 @@ impl RevocationList {
             before.iter_mut().find(|list| list.issuer == self.issuer && list.endpoint.url() == self.endpoint.url());
         if let Some(same) = same {
             self.tokens = std::mem::take(&mut same.tokens);
+            self.is_known = same.is_known;
             self.tokens.start_again();
         }
     }
@@ -70,6 +76,18 @@ impl RevocationList {
     #[must_use]
     pub fn url(&self) -> &str {
         self.endpoint.url()
+    }
+
+    /// Whether the list has been asked for, and something has come of it.
+    #[must_use]
+    pub const fn has_been_asked(&self) -> bool {
+        self.has_been_asked
+    }
+
+    /// Whether the list has ever been had.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.is_known
     }
 
     /// Whether a token of this issuer has been revoked.
@@ -96,6 +114,8 @@ impl RevocationList {
     fn take_up(&mut self, answer: Result<Vec<u8>, RequestError>, now: Instant) -> Option<News> {
         let unusable = |error: ListError| RequestError::Unusable(error.to_string());
         let taken = answer.and_then(|answer| self.tokens.take_up(&answer).map_err(unusable));
+        self.has_been_asked = true;
+        self.is_known |= taken.is_ok();
         match taken {
             Ok(taken) => {
                 let was_failing = self.schedule.is_failing();

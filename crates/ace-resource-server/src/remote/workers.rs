@@ -81,10 +81,10 @@ impl Workers {
     }
 }
 
-#[cfg(test)]
 impl Workers {
-    /// Without any thread, for tests that play the threads' part themselves.
-    pub(super) fn none() -> Self {
+    /// Without any thread: nothing is ever done. For those who ask nobody, and for tests that play the threads' part themselves.
+    #[must_use]
+    pub fn none() -> Self {
         let workers = Self::default();
         workers.shared.lock().is_over = true;
         workers

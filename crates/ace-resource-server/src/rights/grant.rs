@@ -1,14 +1,16 @@
 //! What a validated token gives its holder, in the form in which each message is judged.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::rc::{Rc, Weak};
 
 use ace_profile::scope::{Matcher, Scope};
 use ace_profile::token::{Confirmation, Holder, ValidatedToken};
-use ace_profile::{Fingerprint, Timestamp};
+use ace_profile::{Fingerprint, Refusal, Timestamp};
 
 use super::Origin;
+use crate::Reason;
 
 /// The rights of one token.
 #[derive(Debug)]
@@ -31,6 +33,29 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The rights that a good token gives a client of this id at `now`, and its scope with the client's own values in it.
+    ///
+    /// # Errors
+    /// The [`Reason`] why it gives none: it has ended since, it has been revoked, a placeholder cannot be filled in, or its holder's
+    /// name cannot be a user name.
+    pub fn for_client<'t>(
+        token: &'t ValidatedToken,
+        client_id: &CStr,
+        now: Timestamp,
+        has_revoked: impl FnOnce(&Origin) -> bool,
+        matchers: &mut Matchers,
+    ) -> Result<(Self, Cow<'t, Scope>), Reason> {
+        if !token.is_valid_at(now) {
+            return Err(Refusal::TokenExpired.into());
+        }
+        if has_revoked(&Origin::of(token)) {
+            return Err(Reason::Revoked);
+        }
+        let scope = scope_for(token, client_id)?;
+        let grant = Self::new(token, &scope, matchers).ok_or(Reason::UserName)?;
+        Ok((grant, scope))
+    }
+
     /// The rights that a token gives a client of this id, whose scope is `scope` ([`ValidatedToken::scope_for`]). `None` if its
     /// holder's name cannot be a user name.
     #[must_use]
@@ -52,6 +77,17 @@ impl Grant {
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         now < self.expires
     }
+}
+
+/// What a token permits a client of this id. A token with placeholders is held as it came, and filled in for each client.
+///
+/// # Errors
+/// [`Reason::NoClientId`] if the id is needed and is no text, and what [`ValidatedToken::scope_for`] says.
+pub fn scope_for<'t>(token: &'t ValidatedToken, client_id: &CStr) -> Result<Cow<'t, Scope>, Reason> {
+    if !token.has_placeholders {
+        return Ok(Cow::Borrowed(&token.scope));
+    }
+    Ok(token.scope_for(client_id.to_str().map_err(|_| Reason::NoClientId)?)?)
 }
 
 /// The token's subject; without one, what tells its key or its certificate from others, and without those, what tells the token.

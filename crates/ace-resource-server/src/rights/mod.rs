@@ -8,6 +8,6 @@ mod permitted;
 
 pub use access::Access;
 pub use denial::Denial;
-pub use grant::{Grant, Matchers};
+pub use grant::{Grant, Matchers, scope_for};
 pub use origin::Origin;
 pub use permitted::{PublicTopics, permits};

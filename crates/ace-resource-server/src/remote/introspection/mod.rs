@@ -44,6 +44,8 @@ const INACTIVE: Duration = Duration::from_secs(5);
 /// How long an answer counts at least after it has come, so that those who have waited for it find it: one that came late, or about a
 /// token that ends at this moment.
 const FOUND: Duration = Duration::from_secs(1);
+/// How long it counts what a server is said to have answered, without having been asked.
+const TOLD: Duration = Duration::from_secs(3600);
 /// How long after its time a request is given up, should nothing be heard of it.
 const GRACE: Duration = Duration::from_millis(500);
 /// How often to look for such requests.
@@ -306,6 +308,25 @@ impl Introspection {
         } else {
             Progress::Failed
         }
+    }
+
+    /// What a server has said of a token, and which.
+    pub(super) fn answer(&self, token: TokenHash, now: Instant) -> Option<(&str, &[u8])> {
+        let said = self.cache.get(token, now)?;
+        Some((&*said.issuer, said.answer.as_ref()?.as_slice()))
+    }
+
+    /// Takes an answer of this server for its word about a token, as if it had been asked.
+    pub(super) fn told(&mut self, token: TokenHash, issuer: &str, answer: Option<&[u8]>, now: Instant) {
+        let answer = answer.map(|answer| Zeroizing::new(answer.to_vec()));
+        let said = Said { issuer: issuer.into(), answer, asked: now, ends: now + TOLD, ends_with_token: false };
+        self.cache.put(token, said, Duration::ZERO);
+    }
+
+    /// Whom to ask, and where.
+    pub(super) fn endpoints(&self) -> Vec<(String, String)> {
+        let place = |server: &Server| (server.issuer.to_string(), server.line.endpoint().url().to_owned());
+        self.servers.iter().map(place).collect()
     }
 
     /// A leased token as it was sent.
