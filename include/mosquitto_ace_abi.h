@@ -58,6 +58,7 @@ enum ace_event {
 	ACE_EVT_BASIC_AUTH = 3,
 	ACE_EVT_EXT_AUTH_START = 4,
 	ACE_EVT_EXT_AUTH_CONTINUE = 5,
+	ACE_EVT_CONTROL = 6,
 	/* Called MESSAGE_IN since 2.1. */
 	ACE_EVT_MESSAGE = 7,
 	ACE_EVT_PSK_KEY = 8,
@@ -114,6 +115,22 @@ struct ace_evt_extended_auth {
 	uint16_t data_out_len;
 	const char *auth_method;
 	void *future2[3];
+};
+
+/* A client has published to the topic below $CONTROL/ that the callback was registered for, and ACL_CHECK let it. The message goes
+ * nowhere else. Whatever the answer, the broker acknowledges it with success; after any other answer it disconnects the client. */
+struct ace_evt_control {
+	void *future;
+	struct mosquitto *client;
+	const char *topic;
+	const void *payload;
+	const void *properties;
+	char *reason_string;
+	uint32_t payloadlen;
+	uint8_t qos;
+	uint8_t reason_code;
+	bool retain;
+	void *future2[4];
 };
 
 /* What a client has published and may publish. The broker releases what stood there before it was replaced, except for the
@@ -177,7 +194,7 @@ struct ace_evt_persist_will_msg {
 
 typedef int (*ace_callback)(int event, void *event_data, void *userdata);
 
-/* Functions of the broker, looked up when the plugin is loaded. */
+/* Functions of the broker, looked up when the plugin is loaded. For ACE_EVT_CONTROL, event_data is the topic; otherwise null. */
 typedef int (*ace_fn_callback_register)(void *plugin, int event, ace_callback callback, const void *event_data, void *userdata);
 typedef int (*ace_fn_callback_unregister)(void *plugin, int event, ace_callback callback, const void *event_data);
 typedef void (*ace_fn_log_printf)(int level, const char *format, ...);
@@ -187,6 +204,13 @@ typedef void *(*ace_fn_client_certificate)(const struct mosquitto *client);
 typedef int (*ace_fn_client_number)(const struct mosquitto *client);
 typedef int (*ace_fn_set_username)(struct mosquitto *client, const char *username);
 typedef int (*ace_fn_kick_client)(const char *client_id, bool with_will);
+/* Memory that the broker counts as its own. */
+typedef void *(*ace_fn_malloc)(size_t size);
+typedef void (*ace_fn_free)(void *block);
+/* To the client that has this id when the broker's loop begins its next turn, and to no other, whether it has subscribed or not, and
+ * without asking ACL_CHECK. After success the broker releases the payload, which has to be the broker's memory. */
+typedef int (*ace_fn_broker_publish)(
+	const char *client_id, const char *topic, int payloadlen, void *payload, int qos, bool retain, void *properties);
 /* Since 2.1. */
 typedef struct mosquitto *(*ace_fn_client)(const char *client_id);
 typedef void (*ace_fn_complete_basic_auth)(const char *client_id, int result);

@@ -5,6 +5,7 @@
 use std::ffi::CStr;
 
 pub mod broker;
+pub mod control;
 pub mod events;
 pub mod plugin;
 mod report;

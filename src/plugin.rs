@@ -4,7 +4,7 @@
 //! called: the broker may raise further events from within (see [`Broker::kick`]).
 
 use std::cell::{Cell, RefCell};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,10 +21,11 @@ use ace_resource_server::rights::Matchers;
 
 use crate::broker::tls::KeyHolder;
 use crate::broker::{
-    AclCheck, BasicAuth, Broker, Client, ClientKey, ExtendedAuth, Handler, Level, Message, Options, PskKey, Verdict,
-    WillSet, clock, tls,
+    AclCheck, BasicAuth, Broker, Client, ClientKey, Control, ExtendedAuth, Handler, Level, Message, Options, PskKey,
+    Verdict, WillSet, clock, tls,
 };
-use crate::events::{Allowance, Arriving, AuthzInfo, Challenges, Delayed};
+use crate::control;
+use crate::events::{Allowance, Arriving, AuthzInfo, Challenges, Commands, Delayed};
 use crate::session::{Arrivals, HeldTokens, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
 
@@ -68,6 +69,8 @@ pub struct Plugin {
     pub(crate) turn: Cell<u64>,
     /// The topic that takes tokens.
     pub(crate) authz_info: AuthzInfo,
+    /// The topic that takes commands.
+    pub(crate) commands: Commands,
 }
 
 impl Plugin {
@@ -105,6 +108,7 @@ impl Plugin {
             rechecking: Cell::new(false),
             turn: Cell::new(0),
             authz_info: AuthzInfo::default(),
+            commands: Commands::new(clock::now()),
         }
     }
 
@@ -129,7 +133,7 @@ impl Plugin {
             let scope = Scope::from_aif_value(&record.scope);
             let names = (CString::new(record.client_id), CString::new(record.user_name));
             let (Ok(scope), (Ok(client_id), Ok(user_name))) = (scope, names) else { continue };
-            let matcher = matchers.compiled(&scope);
+            let (_, matcher) = matchers.compiled(&scope);
             publishers
                 .insert(&client_id, Publisher { user_name, matcher, expires: record.expires, origin: record.origin });
         }
@@ -147,6 +151,28 @@ impl Plugin {
         self.log_key_counters(Instant::now());
     }
 
+    /// Puts another configuration in force.
+    pub(crate) fn take_up_configuration(&self, configuration: Configuration) {
+        let state_dir = self.state.as_ref().map(|state| state.folder());
+        let folder = configuration.state_dir.as_deref().map(|folder| folder.canonicalize().unwrap_or_default());
+        if folder.as_deref() != state_dir {
+            self.broker.log(Level::Warning, "ace: a new state_dir is used only after a restart");
+        }
+        self.replays.borrow_mut().set_window(window(&configuration), clock::now());
+        let mut remote = self.remote.borrow_mut();
+        remote.replace_revocation_lists(revocation_lists(&configuration));
+        // First, since key sets may know where servers are asked about tokens.
+        remote.replace_key_sets(&configuration.key_sources, Instant::now());
+        remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
+        *self.validator.borrow_mut() = Rc::new(remote.with_fetched_keys(&configuration.validator));
+        drop(remote);
+        self.log_counters();
+        self.has_public_topics.set(!configuration.public.matcher.is_empty());
+        self.known_keys.are_taken.set(configuration.raw_public_keys);
+        *self.configuration.borrow_mut() = Rc::new(configuration);
+        self.configure_authz_info();
+    }
+
     /// The configuration in force.
     pub(crate) fn configuration(&self) -> Rc<Configuration> {
         Rc::clone(&self.configuration.borrow())
@@ -154,6 +180,8 @@ impl Plugin {
 }
 
 impl Handler for Plugin {
+    const CONTROL_TOPIC: &CStr = control::TOPIC;
+
     fn start(broker: Broker, options: &Options) -> Result<Self, String> {
         let config_file = config_file(options)?;
         let configuration = Configuration::load(&config_file).map_err(|error| error.to_string())?;
@@ -186,24 +214,7 @@ impl Handler for Plugin {
         let path = self.config_file.borrow().clone();
         match Configuration::load(&path) {
             Ok(configuration) => {
-                let state_dir = self.state.as_ref().map(|state| state.folder());
-                let folder = configuration.state_dir.as_deref().map(|folder| folder.canonicalize().unwrap_or_default());
-                if folder.as_deref() != state_dir {
-                    self.broker.log(Level::Warning, "ace: a new state_dir is used only after a restart");
-                }
-                self.replays.borrow_mut().set_window(window(&configuration), clock::now());
-                let mut remote = self.remote.borrow_mut();
-                remote.replace_revocation_lists(revocation_lists(&configuration));
-                // First, since key sets may know where servers are asked about tokens.
-                remote.replace_key_sets(&configuration.key_sources, Instant::now());
-                remote.replace_introspection(&configuration.introspection, configuration.introspection_bounds);
-                *self.validator.borrow_mut() = Rc::new(remote.with_fetched_keys(&configuration.validator));
-                drop(remote);
-                self.log_counters();
-                self.has_public_topics.set(!configuration.public.matcher.is_empty());
-                self.known_keys.are_taken.set(configuration.raw_public_keys);
-                *self.configuration.borrow_mut() = Rc::new(configuration);
-                self.configure_authz_info();
+                self.take_up_configuration(configuration);
                 self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
             }
             Err(error) => {
@@ -223,6 +234,10 @@ impl Handler for Plugin {
 
     fn extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict {
         self.on_extended_auth_continue(event)
+    }
+
+    fn control(&self, event: &Control<'_>) {
+        self.on_control(event);
     }
 
     fn psk_key(&self, event: &PskKey<'_>) -> Verdict {
@@ -336,8 +351,10 @@ impl Plugin {
 
         let user_name = std::ffi::CString::from(c"subject");
         client.rename(&user_name);
+        let (scope, matcher) = self.matchers.borrow_mut().compiled(scope);
         let grant = Grant {
-            matcher: self.matchers.borrow_mut().compiled(scope),
+            scope,
+            matcher,
             expires,
             user_name: user_name.clone(),
             identity: None,
@@ -349,6 +366,9 @@ impl Plugin {
             client_id: client.id().into(),
             user_name: Some(user_name.into_boxed_c_str()),
             rights: Rights::Token(Rc::new(grant)),
+            address: None,
+            how: "fake",
+            since: clock::now(),
             phase: Cell::new(Phase::Connected),
             connection: None,
             takes_disconnect: true,
@@ -356,7 +376,7 @@ impl Plugin {
             turn: self.turn.get(),
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
-            sent_nonsense: Cell::new(false),
+            farewell: Cell::default(),
             is_adopted: false,
             ended: None,
             lease: None,

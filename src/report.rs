@@ -51,6 +51,13 @@ pub(crate) fn denied(broker: &Broker, client: &Client<'_>, what: &str, topic: &[
     broker.log(Level::Notice, &format!("ace: denied {} to {what} {topic}: {code}", Who(client)));
 }
 
+/// Tells who has given a command that changes something, and which.
+pub(crate) fn commanded(broker: &Broker, client: &Client<'_>, subject: &CStr, token: Fingerprint, what: &str) {
+    let subject = Quoted::new(&subject.to_string_lossy());
+    let line = format!("ace: command of {} (subject {subject}, token {token}): {what}", Who(client));
+    broker.log(Level::Notice, &line);
+}
+
 /// How many bytes of a topic are looked at for the log.
 const TOPIC_SHOWN: usize = 512;
 

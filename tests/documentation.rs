@@ -92,6 +92,7 @@ fn every_reason_has_a_line_that_says_what_to_do() {
     for (path, one_of_them) in [
         ("crates/ace-resource-server/src/reason.rs", "exporter-resumed"),
         ("crates/ace-resource-server/src/rights/denial.rs", "outside-scope"),
+        ("src/control/denial.rs", "control-without-token"),
     ] {
         let found = codes_in(path);
         assert!(found.iter().any(|code| code == one_of_them), "{path}: {found:?}");

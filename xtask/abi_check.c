@@ -53,6 +53,7 @@ CONSTANT(ACE_EVT_ACL_CHECK, MOSQ_EVT_ACL_CHECK);
 CONSTANT(ACE_EVT_BASIC_AUTH, MOSQ_EVT_BASIC_AUTH);
 CONSTANT(ACE_EVT_EXT_AUTH_START, MOSQ_EVT_EXT_AUTH_START);
 CONSTANT(ACE_EVT_EXT_AUTH_CONTINUE, MOSQ_EVT_EXT_AUTH_CONTINUE);
+CONSTANT(ACE_EVT_CONTROL, MOSQ_EVT_CONTROL);
 CONSTANT(ACE_EVT_MESSAGE, MOSQ_EVT_MESSAGE);
 #if BROKER_VERSION >= 2001000
 CONSTANT(ACE_EVT_MESSAGE, MOSQ_EVT_MESSAGE_IN);
@@ -112,6 +113,19 @@ MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, data_in_len);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, data_out_len);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, auth_method);
 MEMBER(ace_evt_extended_auth, mosquitto_evt_extended_auth, future2);
+
+SIZE(ace_evt_control, mosquitto_evt_control);
+MEMBER(ace_evt_control, mosquitto_evt_control, future);
+MEMBER(ace_evt_control, mosquitto_evt_control, client);
+MEMBER(ace_evt_control, mosquitto_evt_control, topic);
+MEMBER(ace_evt_control, mosquitto_evt_control, payload);
+MEMBER(ace_evt_control, mosquitto_evt_control, properties);
+MEMBER(ace_evt_control, mosquitto_evt_control, reason_string);
+MEMBER(ace_evt_control, mosquitto_evt_control, payloadlen);
+MEMBER(ace_evt_control, mosquitto_evt_control, qos);
+MEMBER(ace_evt_control, mosquitto_evt_control, reason_code);
+MEMBER(ace_evt_control, mosquitto_evt_control, retain);
+MEMBER(ace_evt_control, mosquitto_evt_control, future2);
 
 SIZE(ace_evt_message, mosquitto_evt_message);
 MEMBER(ace_evt_message, mosquitto_evt_message, future);
@@ -183,6 +197,12 @@ static int callback_unregister(void *plugin, int event, ace_callback callback, c
 	return mosquitto_callback_unregister(plugin, event, callback, event_data);
 }
 
+static int broker_publish(
+	const char *client_id, const char *topic, int payloadlen, void *payload, int qos, bool retain, void *properties)
+{
+	return mosquitto_broker_publish(client_id, topic, payloadlen, payload, qos, retain, properties);
+}
+
 const ace_fn_callback_register check_callback_register = callback_register;
 const ace_fn_callback_unregister check_callback_unregister = callback_unregister;
 const ace_fn_log_printf check_log_printf = mosquitto_log_printf;
@@ -191,6 +211,9 @@ const ace_fn_client_certificate check_client_certificate = mosquitto_client_cert
 const ace_fn_client_number check_client_number[] = {mosquitto_client_protocol, mosquitto_client_protocol_version};
 const ace_fn_set_username check_set_username = mosquitto_set_username;
 const ace_fn_kick_client check_kick_client = mosquitto_kick_client_by_clientid;
+const ace_fn_malloc check_malloc = mosquitto_malloc;
+const ace_fn_free check_free = mosquitto_free;
+const ace_fn_broker_publish check_broker_publish = broker_publish;
 
 #if BROKER_VERSION >= 2001000
 static int plugin_set_info(void *plugin, const char *name, const char *version)

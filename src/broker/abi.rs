@@ -1,5 +1,6 @@
 // Generated from include/mosquitto_ace_abi.h by `cargo xtask bindings`: change that file, not this one.
 
+pub type size_t = core::ffi::c_ulong;
 pub type __time_t = core::ffi::c_long;
 pub type time_t = __time_t;
 #[repr(C)]
@@ -37,6 +38,7 @@ pub const ACE_EVT_ACL_CHECK: ace_event = 2;
 pub const ACE_EVT_BASIC_AUTH: ace_event = 3;
 pub const ACE_EVT_EXT_AUTH_START: ace_event = 4;
 pub const ACE_EVT_EXT_AUTH_CONTINUE: ace_event = 5;
+pub const ACE_EVT_CONTROL: ace_event = 6;
 pub const ACE_EVT_MESSAGE: ace_event = 7;
 pub const ACE_EVT_PSK_KEY: ace_event = 8;
 pub const ACE_EVT_TICK: ace_event = 9;
@@ -93,6 +95,21 @@ pub struct ace_evt_extended_auth {
     pub data_out_len: u16,
     pub auth_method: *const core::ffi::c_char,
     pub future2: [*mut core::ffi::c_void; 3usize],
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct ace_evt_control {
+    pub future: *mut core::ffi::c_void,
+    pub client: *mut mosquitto,
+    pub topic: *const core::ffi::c_char,
+    pub payload: *const core::ffi::c_void,
+    pub properties: *const core::ffi::c_void,
+    pub reason_string: *mut core::ffi::c_char,
+    pub payloadlen: u32,
+    pub qos: u8,
+    pub reason_code: u8,
+    pub retain: bool,
+    pub future2: [*mut core::ffi::c_void; 4usize],
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -188,6 +205,19 @@ pub type ace_fn_set_username = ::core::option::Option<
 >;
 pub type ace_fn_kick_client = ::core::option::Option<
     unsafe extern "C" fn(client_id: *const core::ffi::c_char, with_will: bool) -> core::ffi::c_int,
+>;
+pub type ace_fn_malloc = ::core::option::Option<unsafe extern "C" fn(size: size_t) -> *mut core::ffi::c_void>;
+pub type ace_fn_free = ::core::option::Option<unsafe extern "C" fn(block: *mut core::ffi::c_void)>;
+pub type ace_fn_broker_publish = ::core::option::Option<
+    unsafe extern "C" fn(
+        client_id: *const core::ffi::c_char,
+        topic: *const core::ffi::c_char,
+        payloadlen: core::ffi::c_int,
+        payload: *mut core::ffi::c_void,
+        qos: core::ffi::c_int,
+        retain: bool,
+        properties: *mut core::ffi::c_void,
+    ) -> core::ffi::c_int,
 >;
 pub type ace_fn_client =
     ::core::option::Option<unsafe extern "C" fn(client_id: *const core::ffi::c_char) -> *mut mosquitto>;

@@ -29,6 +29,11 @@ impl ClientKey {
         self.0
     }
 
+    /// The key of a client at this address.
+    pub(crate) const fn at(address: usize) -> Self {
+        Self(address)
+    }
+
     /// A key of no client, for tests of what is keyed by it.
     #[cfg(test)]
     pub(crate) const fn for_test(address: usize) -> Self {

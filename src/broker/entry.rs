@@ -1,11 +1,12 @@
 //! What the broker calls: start, end, and one callback per event. Each hands a safe view of the event to the
 //! [`Handler`] and turns its verdict into the broker's code.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};
 
 use super::abi;
 use super::client::Client;
-use super::event::{AclCheck, BasicAuth, ExtendedAuth, Message, Options, PskKey, WillSet};
+use super::event::{AclCheck, BasicAuth, Control, ExtendedAuth, Message, Options, PskKey, WillSet};
 use super::functions::{Broker, Callback, Functions, Level};
 use super::panic::contained;
 use super::tls;
@@ -20,8 +21,15 @@ const NO_WILLS: &str = "ace: with \"persistence true\", the broker does not tell
 /// How long the broker may wait before it calls `TICK` again, in milliseconds.
 const TICK_MILLIS: i64 = 100;
 
+/// What becomes of the second plugin that asks for the same topic.
+const NO_CONTROL: &str =
+    "ace: another plugin has taken the topic for commands ($CONTROL/ace/v1): this one is given none";
+
 /// What the plugin does with each event. Methods may be entered again from within: see [`Broker::kick`].
 pub trait Handler: Sized {
+    /// The topic below `$CONTROL/` for which [`Self::control`] is called.
+    const CONTROL_TOPIC: &CStr;
+
     /// The plugin is being loaded.
     ///
     /// # Errors
@@ -39,6 +47,9 @@ pub trait Handler: Sized {
 
     /// A client answers a challenge.
     fn extended_auth_continue(&self, event: &ExtendedAuth<'_>) -> Verdict;
+
+    /// A client has published to [`Self::CONTROL_TOPIC`].
+    fn control(&self, event: &Control<'_>);
 
     /// A client names a pre-shared key in its TLS handshake.
     fn psk_key(&self, event: &PskKey<'_>) -> Verdict;
@@ -63,6 +74,8 @@ pub trait Handler: Sized {
 pub(super) struct Loaded<H> {
     pub(super) broker: Broker,
     pub(super) handler: H,
+    /// Whether commands come to this plugin. The broker tells those that ask apart by their function alone, which all of ours share.
+    takes_control: Cell<bool>,
 }
 
 /// The events that are asked for, and whether every supported broker has them.
@@ -147,7 +160,8 @@ pub(super) unsafe fn init_with<H: Handler>(
                 return abi::ACE_ERR_INVAL;
             }
         };
-        let loaded = Box::into_raw(Box::new(Loaded { broker, handler })).cast::<c_void>();
+        let loaded = Box::new(Loaded { broker, handler, takes_control: Cell::new(false) });
+        let loaded = Box::into_raw(loaded).cast::<c_void>();
         for (event, callback, required) in callbacks::<H>() {
             let registered = broker.register(event, callback, loaded);
             if !registered && event == abi::ACE_EVT_PERSIST_WILL_ADD && broker.is_2_1() {
@@ -160,6 +174,12 @@ pub(super) unsafe fn init_with<H: Handler>(
                 unsafe { unload::<H>(loaded) };
                 return abi::ACE_ERR_NOT_SUPPORTED;
             }
+        }
+        if broker.register_control(H::CONTROL_TOPIC, on_control::<H>, loaded) {
+            // SAFETY: the block was made above, and only shared references are made of it until it is unloaded.
+            unsafe { (*loaded.cast::<Loaded<H>>()).takes_control.set(true) };
+        } else {
+            broker.log(Level::Notice, NO_CONTROL);
         }
         // SAFETY: the broker handed in where to put it, and it is not null.
         unsafe { *userdata = loaded };
@@ -189,6 +209,9 @@ unsafe fn unload<H: Handler>(userdata: *mut c_void) {
     let loaded = unsafe { Box::from_raw(userdata.cast::<Loaded<H>>()) };
     for (event, callback, _) in callbacks::<H>() {
         loaded.broker.unregister(event, callback);
+    }
+    if loaded.takes_control.get() {
+        loaded.broker.unregister_control(H::CONTROL_TOPIC, on_control::<H>);
     }
     tls::uninstall();
     let broker = loaded.broker;
@@ -266,6 +289,19 @@ unsafe extern "C" fn on_extended_auth_continue<H: Handler>(
         with_log::<H>(userdata, Verdict::RefuseClient, |loaded| match ExtendedAuth::read(&loaded.broker, event) {
             Some(event) => loaded.handler.extended_auth_continue(&event),
             None => Verdict::RefuseClient,
+        })
+    }
+}
+
+unsafe extern "C" fn on_control<H: Handler>(_: c_int, event: *mut c_void, userdata: *mut c_void) -> c_int {
+    // SAFETY: the broker calls with what was registered and with the event's own data.
+    unsafe {
+        // Success whatever comes of it: at anything else the broker would disconnect the client.
+        with_log::<H>(userdata, Verdict::Done, |loaded| {
+            if let Some(event) = Control::read(&loaded.broker, event) {
+                loaded.handler.control(&event);
+            }
+            Verdict::Done
         })
     }
 }

@@ -173,6 +173,34 @@ impl<'a> Message<'a> {
     }
 }
 
+/// `MOSQ_EVT_CONTROL`: a client has published to the topic that was asked for, and `ACL_CHECK` has let it.
+pub struct Control<'a> {
+    /// Who has published.
+    pub client: Client<'a>,
+    /// What.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Control<'a> {
+    /// # Safety
+    /// `event` must be what the broker handed in for `MOSQ_EVT_CONTROL`, valid for `'a`.
+    pub(super) unsafe fn read(broker: &'a Broker, event: *const c_void) -> Option<Self> {
+        // SAFETY: the caller vouches for the event.
+        let event = unsafe { event.cast::<abi::ace_evt_control>().as_ref() }?;
+        if event.client.is_null() {
+            return None;
+        }
+        let length = usize::try_from(event.payloadlen).ok()?;
+        let payload = if event.payload.is_null() {
+            &[][..]
+        } else {
+            // SAFETY: the broker hands in that many bytes.
+            unsafe { slice::from_raw_parts(event.payload.cast(), length) }
+        };
+        Some(Self { client: broker.client(event.client), payload })
+    }
+}
+
 /// A password as far as the broker tells its length.
 #[derive(Clone, Copy)]
 pub struct Password<'a> {

@@ -20,6 +20,7 @@ struct State {
     callbacks: HashMap<c_int, (Callback, usize)>,
     log: Vec<String>,
     kicked: Vec<String>,
+    sent: Vec<(String, String, Vec<u8>)>,
 }
 
 thread_local! {
@@ -237,6 +238,24 @@ impl<H: Handler> Fake<H> {
         (result, answer)
     }
 
+    /// `CONTROL`
+    pub fn control(&self, client: &mut FakeClient, payload: &[u8]) -> c_int {
+        let mut event = abi::ace_evt_control {
+            future: ptr::null_mut(),
+            client: client.as_broker_sees_it(),
+            topic: H::CONTROL_TOPIC.as_ptr(),
+            payload: payload.as_ptr().cast(),
+            properties: ptr::null(),
+            reason_string: ptr::null_mut(),
+            payloadlen: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+            qos: 1,
+            reason_code: 0,
+            retain: false,
+            future2: [ptr::null_mut(); 4],
+        };
+        call(abi::ACE_EVT_CONTROL, (&raw mut event).cast())
+    }
+
     /// `DISCONNECT`
     pub fn disconnect(&self, client: &mut FakeClient) -> c_int {
         let mut event = abi::ace_evt_disconnect {
@@ -277,6 +296,12 @@ impl<H: Handler> Fake<H> {
     #[must_use]
     pub fn kicked(&self) -> Vec<String> {
         STATE.with(|state| std::mem::take(&mut state.borrow_mut().kicked))
+    }
+
+    /// What the plugin has sent since the last call: to which client, on which topic, what.
+    #[must_use]
+    pub fn sent(&self) -> Vec<(String, String, Vec<u8>)> {
+        STATE.with(|state| std::mem::take(&mut state.borrow_mut().sent))
     }
 
     /// The lines that the plugin has logged since the last call.
@@ -369,6 +394,9 @@ pub(super) fn broker() -> Broker {
             client_protocol_version,
             set_username,
             kick_client_by_clientid,
+            malloc: libc::malloc,
+            free: libc::free,
+            broker_publish,
             client: None,
             complete_basic_auth: None,
             plugin_set_info: None,
@@ -446,5 +474,26 @@ unsafe extern "C" fn kick_client_by_clientid(id: *const c_char, _with_will: bool
     // SAFETY: the plugin passes a C string.
     let id = unsafe { CStr::from_ptr(id) }.to_string_lossy().into_owned();
     STATE.with(|state| state.borrow_mut().kicked.push(id));
+    abi::ACE_ERR_SUCCESS
+}
+
+unsafe extern "C" fn broker_publish(
+    id: *const c_char,
+    topic: *const c_char,
+    length: c_int,
+    payload: *mut c_void,
+    _qos: c_int,
+    _retain: bool,
+    _properties: *mut c_void,
+) -> c_int {
+    let Ok(length) = usize::try_from(length) else { return abi::ACE_ERR_INVAL };
+    // SAFETY: the plugin passes C strings, and a block of malloc's with that many bytes, which is ours from now on.
+    let sent = unsafe {
+        let text = |text| CStr::from_ptr(text).to_string_lossy().into_owned();
+        let bytes = std::slice::from_raw_parts(payload.cast::<u8>(), length).to_vec();
+        libc::free(payload);
+        (text(id), text(topic), bytes)
+    };
+    STATE.with(|state| state.borrow_mut().sent.push(sent));
     abi::ACE_ERR_SUCCESS
 }

@@ -52,6 +52,8 @@ pub enum Level {
 #[error("the process has no function {0}: not a Mosquitto broker of version 2.0 or newer")]
 pub(super) struct MissingFunction(&'static str);
 
+type Publish =
+    unsafe extern "C" fn(*const c_char, *const c_char, c_int, *mut c_void, c_int, bool, *mut c_void) -> c_int;
 type ClientText = unsafe extern "C" fn(*const abi::mosquitto) -> *const c_char;
 type ClientCertificate = unsafe extern "C" fn(*const abi::mosquitto) -> *mut c_void;
 type ClientNumber = unsafe extern "C" fn(*const abi::mosquitto) -> c_int;
@@ -82,6 +84,9 @@ pub(super) struct Functions {
     pub(super) client_protocol_version: ClientNumber,
     pub(super) set_username: unsafe extern "C" fn(*mut abi::mosquitto, *const c_char) -> c_int,
     pub(super) kick_client_by_clientid: unsafe extern "C" fn(*const c_char, bool) -> c_int,
+    pub(super) malloc: unsafe extern "C" fn(usize) -> *mut c_void,
+    pub(super) free: unsafe extern "C" fn(*mut c_void),
+    pub(super) broker_publish: Publish,
     /// Since 2.1.
     pub(super) client: Option<unsafe extern "C" fn(*const c_char) -> *mut abi::mosquitto>,
     /// Since 2.1.
@@ -128,6 +133,9 @@ impl Functions {
             client_protocol_version: required!(c"mosquitto_client_protocol_version"),
             set_username: required!(c"mosquitto_set_username"),
             kick_client_by_clientid: required!(c"mosquitto_kick_client_by_clientid"),
+            malloc: required!(c"mosquitto_malloc"),
+            free: required!(c"mosquitto_free"),
+            broker_publish: required!(c"mosquitto_broker_publish"),
             // SAFETY: the types are those of include/mosquitto_ace_abi.h.
             client: unsafe { lookup(c"mosquitto_client") },
             // SAFETY: as above.
@@ -187,6 +195,31 @@ impl Broker {
         unsafe { (self.functions.kick_client_by_clientid)(client_id.as_ptr(), true) };
     }
 
+    /// Has a message sent at QoS 0 to the client that has this id when the broker's loop begins its next turn, and to nobody else. The
+    /// broker asks nobody whether it may be, and does not look whether the client has subscribed. `false` if there is no memory for it.
+    #[must_use]
+    pub fn send_to(&self, client_id: &CStr, topic: &CStr, payload: &[u8]) -> bool {
+        let Ok(length) = c_int::try_from(payload.len()) else { return false };
+        // The broker counts what it has, and subtracts what it releases: the block has to be one of its own.
+        // SAFETY: any size may be asked for.
+        let block = unsafe { (self.functions.malloc)(payload.len().max(1)) };
+        if block.is_null() {
+            return false;
+        }
+        // SAFETY: the block was made for that many bytes, and does not overlap with ours.
+        unsafe { ptr::copy_nonoverlapping(payload.as_ptr(), block.cast(), payload.len()) };
+        // SAFETY: the texts are C strings, which the broker copies; the block holds that many bytes, and is the broker's if it takes it.
+        let sent = unsafe {
+            let (id, topic, none) = (client_id.as_ptr(), topic.as_ptr(), ptr::null_mut());
+            (self.functions.broker_publish)(id, topic, length, block, 0, false, none) == abi::ACE_ERR_SUCCESS
+        };
+        if !sent {
+            // SAFETY: the broker did not take the block, which came from there.
+            unsafe { (self.functions.free)(block) };
+        }
+        sent
+    }
+
     /// Whether the client that is connected under this id is the one with this key. Brokers before 2.1 cannot tell, and
     /// the answer is yes.
     #[must_use]
@@ -237,18 +270,40 @@ impl Broker {
 
     /// Asks for an event. `false` if the broker does not have it.
     pub(super) fn register(&self, event: abi::ace_event, callback: Callback, userdata: *mut c_void) -> bool {
-        // SAFETY: `plugin` is the identifier that the broker gave at start, and the callback has the type that the
-        // broker expects.
-        let result = unsafe {
-            (self.functions.callback_register)(self.plugin, event as c_int, Some(callback), ptr::null(), userdata)
-        };
+        self.register_for(event, None, callback, userdata)
+    }
+
+    /// Asks for what is published to a topic below `$CONTROL/`. `false` if somebody else has asked for it before.
+    pub(super) fn register_control(&self, topic: &CStr, callback: Callback, userdata: *mut c_void) -> bool {
+        self.register_for(abi::ACE_EVT_CONTROL, Some(topic), callback, userdata)
+    }
+
+    fn register_for(
+        &self,
+        event: abi::ace_event,
+        topic: Option<&CStr>,
+        callback: Callback,
+        userdata: *mut c_void,
+    ) -> bool {
+        let data = topic.map_or(ptr::null(), |topic| topic.as_ptr().cast());
+        // SAFETY: `plugin` is the identifier that the broker gave at start, the callback has the type that the broker expects, and the
+        // topic is a C string, which the broker copies.
+        let result =
+            unsafe { (self.functions.callback_register)(self.plugin, event as c_int, Some(callback), data, userdata) };
         result == abi::ACE_ERR_SUCCESS
     }
 
     /// Takes an event back.
     pub(super) fn unregister(&self, event: abi::ace_event, callback: Callback) {
-        // SAFETY: as in `register`.
+        // SAFETY: as in `register_for`.
         unsafe { (self.functions.callback_unregister)(self.plugin, event as c_int, Some(callback), ptr::null()) };
+    }
+
+    /// Takes back what was asked for by [`Self::register_control`].
+    pub(super) fn unregister_control(&self, topic: &CStr, callback: Callback) {
+        let (event, data) = (abi::ACE_EVT_CONTROL as c_int, topic.as_ptr().cast());
+        // SAFETY: as in `register_for`.
+        unsafe { (self.functions.callback_unregister)(self.plugin, event, Some(callback), data) };
     }
 
     /// A client by its address. It must not be asked for anything before it has been found to be alive.

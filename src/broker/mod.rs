@@ -23,7 +23,7 @@ pub use crate::entry_points;
 
 pub use client::{Client, ClientKey};
 pub use entry::{Handler, cleanup, init, supported_version};
-pub use event::{AclCheck, BasicAuth, ExtendedAuth, Message, Options, Password, PskKey, WillSet};
+pub use event::{AclCheck, BasicAuth, Control, ExtendedAuth, Message, Options, Password, PskKey, WillSet};
 pub use functions::{Broker, Level};
 pub use verdict::Verdict;
 

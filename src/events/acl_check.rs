@@ -1,11 +1,12 @@
 //! `ACL_CHECK`: once per message and subscriber. No lock, no allocation, no waiting on the way to an answer.
 
-use ace_profile::scope::Permission;
+use ace_profile::scope::{Permission, shared_subscription_filter};
 use ace_resource_server::config::{Configuration, OnDenied, OtherClients};
 use ace_resource_server::rights::Access;
 use ace_resource_server::rights::Denial;
 
 use crate::broker::{AclCheck, Verdict, clock};
+use crate::control;
 use crate::plugin::Plugin;
 use crate::report;
 use crate::session::{Decision, Phase, Session};
@@ -27,7 +28,7 @@ impl Plugin {
         };
         match session.decide(event.access(), topic, clock::is_before) {
             Decision::Allow => Verdict::Allow,
-            Decision::Defer => Verdict::Defer,
+            Decision::Defer => self.leave_to_others(event),
             // A token that would allow it may have come since we last looked.
             Decision::Deny(_) if !self.arrivals.borrow().is_empty() => {
                 drop(sessions);
@@ -101,15 +102,24 @@ impl Plugin {
             let Some(session) = sessions.of(&event.client()) else { return Verdict::RefuseAccess };
             return match session.decide(event.access(), event.topic(), clock::is_before) {
                 Decision::Allow => Verdict::Allow,
-                Decision::Defer => Verdict::Defer,
+                Decision::Defer => self.leave_to_others(event),
                 Decision::Deny(denial) => self.not_by_own_rights(session, event, denial),
                 Decision::LookAgain => Verdict::RefuseAccess,
             };
         }
         match configuration.other_clients {
-            OtherClients::Defer => Verdict::Defer,
+            OtherClients::Defer => self.leave_to_others(event),
             OtherClients::Refuse => Verdict::RefuseAccess,
         }
+    }
+
+    /// What a client without a token of its own may do is for the broker's other plugins and files to say: except that it may not command.
+    #[inline(never)]
+    fn leave_to_others(&self, event: AclCheck<'_>) -> Verdict {
+        let topic = event.topic();
+        let is_subscription = event.access() == Access::Subscribe;
+        let topic = if is_subscription { shared_subscription_filter(topic).unwrap_or(topic) } else { topic };
+        if control::is_ours(topic) { self.deny_control(event) } else { Verdict::Defer }
     }
 
     /// Whether the newest token of a client that is not there is valid and allows this. The broker makes a stand-in for the

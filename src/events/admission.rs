@@ -123,6 +123,9 @@ impl Plugin {
         // Copied first: setting the user name can move what the broker keeps of the client.
         let client_id: Box<CStr> = client.id().ok_or(Reason::NoClientId)?.into();
         let (grant, lease) = self.grant(token, &client_id)?;
+        if self.commands.would_overhear(&client_id, Some(&grant)) {
+            return Err(Reason::ClientIdBusy).about(token.fingerprint);
+        }
         let user_name: Box<CStr> = match client.user_name().filter(|_| entrance.keeps_user_name) {
             Some(given) => given.into(),
             None if client.set_user_name(&grant.user_name) => grant.user_name.as_c_str().into(),
@@ -132,7 +135,7 @@ impl Plugin {
         let session = Session {
             rests_on: entrance.rests_on,
             lease,
-            ..self.session(client, client_id, Some(user_name), Rights::Token(grant), entrance.connection)
+            ..self.session(client, client_id, Some(user_name), Rights::Token(grant), entrance.how, entrance.connection)
         };
         self.sessions.borrow_mut().insert(client.key(), session);
         self.take_up_arrivals();
@@ -162,11 +165,19 @@ impl Plugin {
     }
 
     /// Notes a client that is let in without a token of its own, or left to other plugins.
-    pub(super) fn insert_without_token(&self, client: &Client<'_>, rights: Rights) -> Result<(), Refused> {
-        let client_id = client.id().ok_or(Reason::NoClientId)?.into();
+    pub(super) fn insert_without_token(
+        &self,
+        client: &Client<'_>,
+        rights: Rights,
+        how: &'static str,
+    ) -> Result<(), Refused> {
+        let client_id: Box<CStr> = client.id().ok_or(Reason::NoClientId)?.into();
+        if self.commands.would_overhear(&client_id, None) {
+            return Err(Reason::ClientIdBusy.into());
+        }
         let user_name = client.user_name().map(Into::into);
         let connection = self.connection_of(client);
-        let session = self.session(client, client_id, user_name, rights, connection);
+        let session = self.session(client, client_id, user_name, rights, how, connection);
         self.sessions.borrow_mut().insert(client.key(), session);
         Ok(())
     }
@@ -219,6 +230,7 @@ impl Plugin {
         client_id: Box<CStr>,
         user_name: Option<Box<CStr>>,
         rights: Rights,
+        how: &'static str,
         connection: Option<Connection>,
     ) -> Session {
         let speaks_mqtt5 = client.speaks_mqtt5();
@@ -226,6 +238,9 @@ impl Plugin {
             client_id,
             user_name,
             rights,
+            address: client.address().and_then(|address| address.to_str().ok()?.parse().ok()),
+            how,
+            since: clock::now(),
             phase: Cell::new(Phase::Connected),
             connection,
             takes_disconnect: speaks_mqtt5 && !client.is_websocket(),
@@ -233,7 +248,7 @@ impl Plugin {
             turn: self.turn.get(),
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
-            sent_nonsense: Cell::new(false),
+            farewell: Cell::default(),
             is_adopted: false,
             ended: None,
             lease: None,

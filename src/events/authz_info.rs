@@ -29,7 +29,7 @@ use crate::broker::tls::Connection;
 use crate::broker::{AclCheck, Client, ClientKey, Message, Verdict, clock};
 use crate::plugin::Plugin;
 use crate::report;
-use crate::session::{Exceeded, Phase, Rates};
+use crate::session::{Exceeded, Farewell, Phase, Rates};
 
 /// What the names of hidden topics are made of. They begin with `$`, so no wildcard leads there, and without `s` and
 /// capitals none of them is one of the broker's own.
@@ -268,15 +268,16 @@ impl Plugin {
         if event.qos() == 0 || !client.speaks_mqtt5() {
             let no_token =
                 matches!(&refused.reason, Reason::Profile(refusal) if refusal.kind() == RefusalKind::Malformed);
-            self.end_for_token(client, no_token);
+            let farewell = if no_token { Farewell::PayloadFormatInvalid } else { Farewell::NotAuthorized };
+            self.end_for_token(client, farewell);
         }
     }
 
-    fn end_for_token(&self, client: &Client<'_>, sent_nonsense: bool) {
+    fn end_for_token(&self, client: &Client<'_>, farewell: Farewell) {
         let sessions = self.sessions.borrow();
         if let Some(session) = sessions.of(client) {
             session.phase.set(Phase::Ending);
-            session.sent_nonsense.set(sent_nonsense);
+            session.farewell.set(farewell);
             self.endings.borrow_mut().push(client.key());
             return;
         }
@@ -284,7 +285,7 @@ impl Plugin {
         let takes_disconnect = client.speaks_mqtt5() && !client.is_websocket();
         let connection = self.connection_of(client);
         let key = client.key();
-        let ending = Ending { key, client_id: client_id.into(), connection, takes_disconnect, sent_nonsense };
+        let ending = Ending { key, client_id: client_id.into(), connection, takes_disconnect, farewell };
         self.authz_info.strangers.borrow_mut().push(ending);
     }
 }
@@ -308,8 +309,13 @@ impl Plugin {
         if let Some(connection) = connection.filter(Connection::is_alive) {
             let client_id = client_id.into();
             let takes_disconnect = false;
-            let ending =
-                Ending { key, client_id, connection: Some(connection), takes_disconnect, sent_nonsense: false };
+            let ending = Ending {
+                key,
+                client_id,
+                connection: Some(connection),
+                takes_disconnect,
+                farewell: Farewell::NotAuthorized,
+            };
             self.authz_info.strangers.borrow_mut().push(ending);
         }
     }

@@ -199,7 +199,7 @@ impl Plugin {
             let refusal = if has_certificate { Reason::CertificateWithoutToken } else { Reason::Anonymous };
             return self.other_client(client, refusal);
         };
-        self.insert_without_token(client, rights)?;
+        self.insert_without_token(client, rights, what)?;
         report::admitted(&self.broker, client, what, None);
         Ok(Verdict::Allow)
     }
@@ -212,7 +212,7 @@ impl Plugin {
         match self.configuration().other_clients {
             OtherClients::Refuse => Err(refusal.into()),
             OtherClients::Defer => {
-                self.insert_without_token(client, Rights::Foreign)?;
+                self.insert_without_token(client, Rights::Foreign, "other plugins")?;
                 Ok(Verdict::Defer)
             }
         }

@@ -16,7 +16,7 @@ impl ConnectReason {
     /// What a client is told that is refused for this reason.
     pub(super) const fn of(reason: &Reason) -> Self {
         match reason {
-            Reason::ServerUnavailable | Reason::IntrospectionFull => Self::ServerUnavailable,
+            Reason::ServerUnavailable | Reason::IntrospectionFull | Reason::ClientIdBusy => Self::ServerUnavailable,
             _ => Self::NotAuthorized,
         }
     }

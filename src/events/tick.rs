@@ -9,7 +9,7 @@ use super::packets::{DISCONNECT_NOT_AUTHORIZED, DISCONNECT_PAYLOAD_FORMAT_INVALI
 use crate::broker::tls::Connection;
 use crate::broker::{ClientKey, Level};
 use crate::plugin::Plugin;
-use crate::session::Phase;
+use crate::session::{Farewell, Phase};
 
 /// A session that is being ended, and what is needed of it once it is not borrowed any more.
 pub(super) struct Ending {
@@ -17,13 +17,14 @@ pub(super) struct Ending {
     pub(super) client_id: Box<CStr>,
     pub(super) connection: Option<Connection>,
     pub(super) takes_disconnect: bool,
-    pub(super) sent_nonsense: bool,
+    pub(super) farewell: Farewell,
 }
 
 impl Plugin {
     pub(crate) fn on_tick(&self, now: Timestamp) {
         self.turn.set(self.turn.get().wrapping_add(1));
         self.rechecking.set(false);
+        self.commands.begin_turn(&self.endings);
         self.take_up_arrivals();
         self.end_expired(now);
         let instant = Instant::now();
@@ -66,7 +67,7 @@ impl Plugin {
                 client_id: session.client_id.clone(),
                 connection: session.connection,
                 takes_disconnect: session.takes_disconnect,
-                sent_nonsense: session.sent_nonsense.get(),
+                farewell: session.farewell.get(),
             });
         }
         endings
@@ -75,10 +76,13 @@ impl Plugin {
     fn end(&self, ending: Ending) {
         let known = self.broker.is_connected_as(&ending.client_id, ending.key);
         if known {
-            // The broker would say 0x98, Administrative action; ours arrives first, and is the one that counts.
-            if let Some(connection) = ending.connection.filter(|_| ending.takes_disconnect) {
-                let nonsense = ending.sent_nonsense;
-                let packet = if nonsense { DISCONNECT_PAYLOAD_FORMAT_INVALID } else { DISCONNECT_NOT_AUTHORIZED };
+            // The broker will say 0x98, Administrative action; ours arrives first, and is the one that counts.
+            let packet = match ending.farewell {
+                Farewell::NotAuthorized => Some(DISCONNECT_NOT_AUTHORIZED),
+                Farewell::PayloadFormatInvalid => Some(DISCONNECT_PAYLOAD_FORMAT_INVALID),
+                Farewell::Administrative => None,
+            };
+            if let (Some(packet), Some(connection)) = (packet, ending.connection.filter(|_| ending.takes_disconnect)) {
                 let _ = connection.send(&packet);
             }
             self.broker.kick(&ending.client_id);

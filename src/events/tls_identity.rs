@@ -138,11 +138,12 @@ impl Plugin {
             }
             None => self.rights_of_others(),
         };
+        let how = proved.how();
         let session = Session {
             rests_on: proved.names,
             is_adopted: true,
             lease,
-            ..self.session(client, client_id, Some(user_name), rights, proved.connection)
+            ..self.session(client, client_id, Some(user_name), rights, how, proved.connection)
         };
         self.sessions.borrow_mut().insert(client.key(), session);
         self.take_up_arrivals();

@@ -1,6 +1,8 @@
 //! A map from addresses to values, for one look-up per message: a multiplication finds the place, and the few places behind it
 //! are compared. General-purpose tables do more, and cost three times as many instructions.
 
+use std::ops::Range;
+
 /// The smallest table.
 const SMALLEST: usize = 16;
 /// How many places there are for each value, at least. A place is a pointer, and an empty one next to each value makes
@@ -104,6 +106,19 @@ impl<V> AddressMap<V> {
         Some(removed.value)
     }
 
+    /// How many places there are.
+    pub(super) const fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The values at these places. They stay there until others come or go.
+    pub(super) fn at(&self, places: Range<usize>) -> impl Iterator<Item = (usize, usize, &V)> {
+        let first = places.start;
+        let slice = self.places.get(places).unwrap_or_default();
+        let entries = slice.iter().enumerate().filter_map(|(at, entry)| Some((at, entry.as_ref()?)));
+        entries.map(move |(at, entry)| (first + at, entry.address, &entry.value))
+    }
+
     /// How many values there are.
     pub(super) const fn len(&self) -> usize {
         self.len
@@ -147,6 +162,12 @@ mod tests {
                     let address = 0x7f00_0000_0000 + number * 0x1d0;
                     assert_eq!(map.get(address), model.get(&address));
                 }
+                let (half, all) = (map.places() / 2, map.places());
+                let found: HashMap<usize, u64> =
+                    map.at(0..half).chain(map.at(half..all)).map(|(_, address, value)| (address, *value)).collect();
+                assert_eq!(found, model);
+                assert!(map.at(0..all).all(|(place, address, _)| map.place(address) == place));
+                assert_eq!(map.at(0..all + 1).count(), 0, "beyond its end");
             }
         }
     }

@@ -116,6 +116,7 @@ mod tests {
         let scope = Scope::from_aif_value(&json!([["mine/#", ["pub", "sub"]]])).unwrap();
         let grant = Grant {
             matcher: Rc::new(Matcher::new(&scope)),
+            scope: Rc::new(scope),
             expires: Timestamp::from_unix_seconds(expires),
             user_name: c"user".into(),
             identity: None,

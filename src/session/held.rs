@@ -181,6 +181,16 @@ impl HeldTokens {
         }
     }
 
+    /// Looks at all of them.
+    pub fn for_each(&self, mut look: impl FnMut(&ValidatedToken)) {
+        self.by_key.values().for_each(|held| look(&held.token));
+    }
+
+    /// Drops the token for the key of this thumbprint. `false` if there is none.
+    pub fn forget_key(&mut self, thumbprint: &str) -> bool {
+        self.remove(thumbprint).is_some()
+    }
+
     /// How many tokens are held.
     #[must_use]
     pub fn len(&self) -> usize {

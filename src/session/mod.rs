@@ -14,4 +14,4 @@ pub use decision::Decision;
 pub use held::{Arrivals, HeldTokens};
 pub use publishers::{Publisher, Publishers};
 pub use rates::{Exceeded, Rates};
-pub use table::{Ended, Phase, Rights, Session, Sessions};
+pub use table::{Ended, Farewell, Phase, Rights, Session, Sessions};

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
+use std::net::IpAddr;
+use std::ops::Range;
 use std::rc::Rc;
 
 use ace_profile::Timestamp;
@@ -48,6 +50,18 @@ impl Phase {
     }
 }
 
+/// What a client is told by us, before the broker says that it disconnects it for administrative reasons (0x98).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Farewell {
+    /// That it lacks the rights to stay.
+    #[default]
+    NotAuthorized,
+    /// That it has sent what it should not.
+    PayloadFormatInvalid,
+    /// Nothing: the broker is right.
+    Administrative,
+}
+
 /// One client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -57,6 +71,12 @@ pub struct Session {
     pub user_name: Option<Box<CStr>>,
     /// What it may do.
     pub rights: Rights,
+    /// Its network address, if it has one.
+    pub address: Option<IpAddr>,
+    /// How it came in, as the log calls it, and
+    pub how: &'static str,
+    /// since when it has been there.
+    pub since: Timestamp,
     /// Where it is in its life.
     pub phase: Cell<Phase>,
     /// Its TLS connection, if it has one that is known for certain.
@@ -69,8 +89,8 @@ pub struct Session {
     pub turn: u64,
     /// Whether a denied message has been logged; the following ones are not.
     pub denial_logged: Cell<bool>,
-    /// Whether the session ends for a payload that is not what it should be, rather than for a lack of rights.
-    pub sent_nonsense: Cell<bool>,
+    /// What the client is told when the session ends.
+    pub farewell: Cell<Farewell>,
     /// What TLS has proved about the client, if its rights rest on that: by these names a newer token is found to be for it.
     pub rests_on: Box<[Box<str>]>,
     /// Whether the broker has let the client in by TLS alone, without asking us.
@@ -118,6 +138,9 @@ impl Session {
             client_id: c"client".into(),
             user_name: None,
             rights,
+            address: None,
+            how: "test",
+            since: Timestamp::EPOCH,
             phase: Cell::new(Phase::Connected),
             connection: None,
             takes_disconnect: true,
@@ -125,7 +148,7 @@ impl Session {
             turn: 0,
             denial_logged: Cell::new(false),
             rests_on: Box::default(),
-            sent_nonsense: Cell::new(false),
+            farewell: Cell::default(),
             is_adopted: false,
             ended: None,
             lease: None,
@@ -255,6 +278,29 @@ impl Sessions {
         leased.filter(|(_, token)| is_such(*token)).collect()
     }
 
+    /// How many sessions with a token there are whose clients are connected.
+    #[must_use]
+    pub fn with_token(&self) -> usize {
+        self.by_expiry.len()
+    }
+
+    /// How many places for sessions there are: more than sessions.
+    #[must_use]
+    pub const fn places(&self) -> usize {
+        self.by_key.places()
+    }
+
+    /// The sessions at these places, departed ones included. One that is there all the time is at one place, unless the table grows.
+    pub fn at_places(&self, places: Range<usize>) -> impl Iterator<Item = (usize, &Session)> {
+        self.by_key.at(places).map(|(place, _, session)| (place, session))
+    }
+
+    /// Looks at all sessions whose clients are connected.
+    pub fn for_each_connected(&self, mut look: impl FnMut(ClientKey, &Session)) {
+        let connected = self.by_key.at(0..self.places()).filter(|(_, _, session)| session.phase.get().is_connected());
+        connected.for_each(|(_, address, session)| look(ClientKey::at(address), session));
+    }
+
     /// How many sessions there are, departed ones included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -286,6 +332,7 @@ mod tests {
 
     fn grant(expires: u64) -> Rc<Grant> {
         Rc::new(Grant {
+            scope: Rc::default(),
             matcher: Rc::new(Matcher::new(&Scope::default())),
             expires: Timestamp::from_unix_seconds(expires),
             user_name: c"user".into(),

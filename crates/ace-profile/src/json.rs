@@ -39,7 +39,10 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, JsonFault> {
 }
 
 /// Reads exactly one JSON object.
-pub(crate) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
+///
+/// # Errors
+/// [`JsonFault`] says what is wrong with the text.
+pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     match parse(text)? {
         Value::Object(object) => Ok(object),
         _ => Err(JsonFault::NotAnObject),

@@ -58,7 +58,7 @@ pub mod connect;
 pub mod cose;
 pub mod fingerprint;
 pub mod jose;
-mod json;
+pub mod json;
 pub mod limits;
 pub mod proof;
 pub mod quoted;

@@ -106,6 +106,9 @@ pub enum Reason {
     /// A token with a relative lifetime that could not be remembered would have no end.
     #[error("as many tokens with relative lifetimes (exi) are known as may be")]
     FirstSeenFull,
+    /// The broker would send an answer to a command to whoever has the client id by then.
+    #[error("an answer is on its way to the client that has this id; it may come again at once")]
+    ClientIdBusy,
     /// No memory or no randomness.
     #[error("the broker's machine has no memory or no randomness left")]
     Resources,
@@ -152,6 +155,7 @@ impl Reason {
             Self::AuthzInfoRateTotal => "authz-info-rate-total",
             Self::ServerUnavailable => "server-unavailable",
             Self::IntrospectionFull => "introspection-full",
+            Self::ClientIdBusy => "client-id-busy",
             Self::Resources => "resources",
         }
     }

@@ -9,6 +9,9 @@ use thiserror::Error;
 
 use super::{Scope, TopicFilter};
 
+/// The first level of the topics by which Mosquitto and its plugins take commands.
+const CONTROL: &str = "$CONTROL";
+
 /// What may stand in a filter for something that differs from client to client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placeholder {
@@ -30,6 +33,9 @@ pub enum ValueFault {
     /// The filter would come to begin with `$`.
     #[error("its value would make the filter begin with \"$\"")]
     Dollar,
+    /// The filter is one for commands to the broker or its plugins: what a client says of itself has no place there.
+    #[error("a filter that begins with \"$CONTROL\" may not depend on who the client is")]
+    Control,
     /// The filter would become longer than MQTT can carry.
     #[error("its value would make the filter too long")]
     TooLong,
@@ -124,6 +130,9 @@ fn fill<'a>(
     }
     let Some(placeholder) = last else { return Ok(filter.clone()) };
     filled.push_str(rest);
+    if filled.split('/').next() == Some(CONTROL) {
+        return Err(PlaceholderError { placeholder, fault: ValueFault::Control });
+    }
     // The filter was a good one, and what was put in has no meaning in filters: it can only have become too long.
     TopicFilter::parse(&filled).map_err(|_| PlaceholderError { placeholder, fault: ValueFault::TooLong })
 }
@@ -185,6 +194,17 @@ mod tests {
         assert_eq!(filled("{sub}", "c", None), Err(("{sub}", ValueFault::Missing)));
         assert_eq!(filled("{sub}", "c", Some("")), Err(("{sub}", ValueFault::Missing)));
         assert_eq!(filled("{client_id}", "", Some("s")), Err(("{client_id}", ValueFault::Missing)));
+        for (filter, value) in [
+            ("$CONTROL/{client_id}/#", "ace"),
+            ("$CONTROL/ace/{client_id}", "v1"),
+            ("$CONTR{client_id}/ace/#", "OL"),
+            ("${client_id}/ace/v1", "CONTROL"),
+        ] {
+            assert_eq!(filled(filter, value, None), Err(("{client_id}", ValueFault::Control)), "{filter}");
+        }
+        assert_eq!(filled("{client_id}/ace/#", "$CONTROL", None), Err(("{client_id}", ValueFault::Dollar)));
+        assert_eq!(filled("$CONTROLS/{client_id}", "ace", None), Ok("$CONTROLS/ace".to_owned()));
+        assert_eq!(filled("a/$CONTROL/{client_id}", "ace", None), Ok("a/$CONTROL/ace".to_owned()));
         let long = "a".repeat(limits::FILTER_BYTES);
         assert_eq!(filled("{client_id}b", &long, None), Err(("{client_id}", ValueFault::TooLong)));
     }

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use ace_profile::scope::{ScopeFormatName, TopicFilter};
+use ace_profile::scope::ScopeFormatName;
 use ace_profile::token::AllowedAlgorithms;
 use serde::Deserialize;
 use serde::de::Error as _;
 use toml::Spanned;
 
 use super::duration::WrittenDuration;
+use super::public::PublicFilter;
 use super::{OnDenied, OtherClients};
 
 #[derive(Debug, Deserialize)]
@@ -121,8 +122,8 @@ fn sixty_seconds() -> Spanned<WrittenDuration> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Mqtt {
-    pub(super) public_publish: Vec<Written<TopicFilter>>,
-    pub(super) public_subscribe: Vec<Written<TopicFilter>>,
+    pub(super) public_publish: Vec<Written<PublicFilter>>,
+    pub(super) public_subscribe: Vec<Written<PublicFilter>>,
     pub(super) allow_anonymous: bool,
     pub(super) authz_info_topic: Option<Spanned<String>>,
     pub(super) authz_info_rate: Option<u32>,

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use ace_profile::jose::JwkSet;
 use ace_profile::limits;
-use ace_profile::scope::{Matcher, Permission, Scope, TopicFilter};
+use ace_profile::scope::{Matcher, Permission, Scope};
 use ace_profile::token::{AuthorizationServer, Policy, Validator};
 
 use super::document::{self, Document, Written};
 use super::hint::{HINTS_BYTES_MAX, hint};
+use super::public::PublicFilter;
 use super::{AuthzInfo, ConfigError, Configuration, Draft00, HeldBounds, WhenUnknown};
 use crate::rights::PublicTopics;
 
@@ -40,8 +41,13 @@ pub(super) struct Source<'a> {
 
 pub(super) fn load(path: &Path) -> Result<Configuration, ConfigError> {
     let text = read(path, CONFIG_BYTES_MAX).map_err(|reason| ConfigError::new(path, reason))?;
-    let source = Source { path, text: &text };
-    let document: Document = toml::from_str(&text).map_err(|error| match error.span() {
+    read_text(path, &text)
+}
+
+/// Reads what stands, or stood, in a configuration file, and the files that it names.
+pub(super) fn read_text(path: &Path, text: &str) -> Result<Configuration, ConfigError> {
+    let source = Source { path, text };
+    let document: Document = toml::from_str(text).map_err(|error| match error.span() {
         Some(span) => source.error(span, error.message()),
         None => ConfigError::new(path, error.message()),
     })?;
@@ -116,6 +122,8 @@ impl Source<'_> {
             introspection_bounds,
             when_unknown,
             draft00: Draft00 { enabled: tokens.draft00, window: (!window.is_zero()).then_some(window) },
+            path: self.path.into(),
+            text: self.text.into(),
         })
     }
 
@@ -256,9 +264,9 @@ impl Source<'_> {
     }
 }
 
-fn public_scope(publish: Vec<Written<TopicFilter>>, subscribe: Vec<Written<TopicFilter>>) -> Scope {
-    let with = |filters: Vec<Written<TopicFilter>>, permission: Permission| {
-        filters.into_iter().map(move |Written(filter)| (filter, permission.into()))
+fn public_scope(publish: Vec<Written<PublicFilter>>, subscribe: Vec<Written<PublicFilter>>) -> Scope {
+    let with = |filters: Vec<Written<PublicFilter>>, permission: Permission| {
+        filters.into_iter().map(move |Written(PublicFilter(filter))| (filter, permission.into()))
     };
     let entries = with(publish, Permission::Publish).chain(with(subscribe, Permission::Subscribe));
     Scope::new(entries)
@@ -537,6 +545,12 @@ mod tests {
             (with("[tokens]\nheld_max = 0\n"), Some(6), "1 at least"),
             (with("[tokens]\nheld_bytes_max = 1000\n"), Some(6), "1048576 at least"),
             (with("[mqtt]\npublic_publish = [\"a/#/b\"]\n"), Some(6), "whole of the last level"),
+            (with("[mqtt]\npublic_publish = [\"$CONTROL/#\"]\n"), Some(6), "cannot be open to all"),
+            (
+                with("[mqtt]\npublic_subscribe = [\"a\", \"$CONTROL/ace/v1/response\"]\n"),
+                Some(6),
+                "cannot be open to all",
+            ),
             (with("[mqtt]\non_denied_publish = \"ignore\"\n"), Some(6), "ignore"),
             (with("[mqtt]\nother_clients = \"maybe\"\n"), Some(6), "maybe"),
             (with("[tokens]\nleeway = \"5 s\"\n"), Some(6), "not a duration"),
@@ -586,6 +600,22 @@ mod tests {
         assert_eq!(sources(asked), ["https://as.example/.well-known/oauth-authorization-server"]);
         // It has none: it is asked about all of its tokens.
         assert!(sources(&format!("{asked}url = \"https://as.example/introspect\"")).is_empty());
+    }
+
+    #[test]
+    fn files_are_read_again_and_the_configuration_is_not() {
+        let folder = Folder::new();
+        let write = |name: &str, text: &str| fs::write(folder.0.path().join(name), text).unwrap();
+        let configuration = folder.load(&format!("audience = \"broker\"\n{SERVER}")).unwrap();
+        write("ace.toml", "nonsense");
+        let other = Jwk::ed25519_from_seed(&[9; 32]).unwrap().with_kid("other").public_value().unwrap();
+        write("jwks.json", &serde_json::json!({ "keys": [other] }).to_string());
+        let again = configuration.with_files_read_again().unwrap();
+        assert_eq!((&again.text, &again.path), (&configuration.text, &configuration.path));
+        assert!(format!("{:?}", again.validator).contains("other"), "the new key");
+        write("jwks.json", "nonsense");
+        let error = again.with_files_read_again().map(drop).unwrap_err().to_string();
+        assert!(error.contains("jwks.json"), "{error}");
     }
 
     #[test]

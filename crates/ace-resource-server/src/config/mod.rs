@@ -11,6 +11,7 @@ mod error;
 mod held;
 mod hint;
 mod load;
+mod public;
 mod remote;
 mod scope;
 
@@ -65,6 +66,10 @@ pub struct Configuration {
     pub when_unknown: WhenUnknown,
     /// The forms of the draft that are accepted.
     pub draft00: Draft00,
+    /// The file that it is from,
+    pub(crate) path: PathBuf,
+    /// and what stood there.
+    pub(crate) text: Box<str>,
 }
 
 /// A server's token revocation list (RFC 9770).
@@ -138,5 +143,14 @@ impl Configuration {
     /// [`ConfigError`] says where and why.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         load::load(path)
+    }
+
+    /// The same configuration, with the files that it names as they are now. Its own file is not read again: what has been changed
+    /// there is for a reload to put in force.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says where and why.
+    pub fn with_files_read_again(&self) -> Result<Self, ConfigError> {
+        load::read_text(&self.path, &self.text)
     }
 }

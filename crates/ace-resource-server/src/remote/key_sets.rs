@@ -187,6 +187,8 @@ pub struct KeySet {
     failed: u64,
     /// Whether a token waits for a fetch that has not begun.
     is_wanted: bool,
+    /// Whether the keys are to be fetched once more when the fetch that is under way is over: it may be from before what is wanted.
+    is_stale: bool,
     asked_for: HashMap<Fingerprint, AskedFor>,
     keys: JwkSet,
     taken: Option<Instant>,
@@ -218,6 +220,7 @@ impl KeySet {
             succeeded: 0,
             failed: 0,
             is_wanted: false,
+            is_stale: false,
             asked_for: HashMap::new(),
             keys: JwkSet::default(),
             taken: None,
@@ -241,6 +244,21 @@ impl KeySet {
             }
             None => Self::new(source, now),
         }
+    }
+
+    /// Has the keys, and where they are, asked for anew at once. Those that are known stay in force meanwhile.
+    pub fn refresh(&mut self, now: Instant) {
+        if let Some(known) = &mut self.discovered {
+            known.until = now;
+        }
+        self.is_stale = self.schedule.is_under_way();
+        self.schedule.hasten(now);
+    }
+
+    /// Whether they could not be had when they were asked for last.
+    #[must_use]
+    pub const fn is_failing(&self) -> bool {
+        self.schedule.is_failing()
     }
 
     /// Whose keys they are.
@@ -300,6 +318,9 @@ impl KeySet {
     /// Takes up an answer, if one has come, and asks again when it is time. Never waits.
     pub fn tick(&mut self, workers: &mut Workers, now: Instant) -> Option<KeyNews> {
         let news = self.answers.try_recv().ok().and_then(|answer| self.take_up(answer, now));
+        if self.is_stale && !self.schedule.is_under_way() {
+            self.refresh(now);
+        }
         if self.is_wanted && !self.schedule.is_under_way() && self.allowance.take(now) {
             self.begin_for_token(workers, now);
         } else {

@@ -89,6 +89,24 @@ impl Remote {
         self.key_sets = sources.iter().map(continuing).collect();
     }
 
+    /// Has all that servers have said asked for anew, without putting anybody out: sessions rest on what is known until there is
+    /// something new, and the last good keys and lists stay in force. Gives the number of answers about tokens.
+    pub fn flush(&mut self, now: Instant) -> usize {
+        self.key_sets.iter_mut().for_each(|set| set.refresh(now));
+        self.revocation_lists.iter_mut().for_each(|list| list.refresh(now));
+        self.introspection.flush(now)
+    }
+
+    /// Has all keys fetched anew. Those that are known stay in force meanwhile.
+    pub fn reload_keys(&mut self, now: Instant) {
+        self.key_sets.iter_mut().for_each(|set| set.refresh(now));
+    }
+
+    /// Has the servers asked about these tokens when they are shown again, whatever is known of them.
+    pub fn forget_answers(&mut self, tokens: &[TokenHash]) {
+        tokens.iter().for_each(|token| self.introspection.forget(*token));
+    }
+
     /// The validator with the keys that have been fetched.
     #[must_use]
     pub fn with_fetched_keys(&self, validator: &Validator) -> Validator {

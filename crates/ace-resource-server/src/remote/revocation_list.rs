@@ -96,6 +96,11 @@ impl RevocationList {
         self.issuer == issuer && self.tokens.contains(token)
     }
 
+    /// Has it asked for at once, unless that is under way.
+    pub fn refresh(&mut self, now: Instant) {
+        self.schedule.hasten(now);
+    }
+
     /// Takes up an answer, if one has come, and asks again when it is time. Never waits.
     pub fn tick(&mut self, workers: &mut Workers, now: Instant) -> Option<News> {
         let news = self.answers.try_recv().ok().and_then(|answer| self.take_up(answer, now));

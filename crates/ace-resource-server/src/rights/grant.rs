@@ -15,7 +15,9 @@ use crate::Reason;
 /// The rights of one token.
 #[derive(Debug)]
 pub struct Grant {
-    /// The compiled scope.
+    /// The scope,
+    pub scope: Rc<Scope>,
+    /// and the same compiled.
     pub matcher: Rc<Matcher>,
     /// From this point on the token is worth nothing; [`Timestamp::MAX`] for one that does not expire.
     pub expires: Timestamp,
@@ -60,8 +62,10 @@ impl Grant {
     /// holder's name cannot be a user name.
     #[must_use]
     pub fn new(token: &ValidatedToken, scope: &Scope, matchers: &mut Matchers) -> Option<Self> {
+        let (scope, matcher) = matchers.compiled(scope);
         Some(Self {
-            matcher: matchers.compiled(scope),
+            scope,
+            matcher,
             expires: token.expires.unwrap_or(Timestamp::MAX),
             user_name: CString::new(user_name(token)).ok()?,
             identity: token.identity(),
@@ -104,7 +108,7 @@ fn user_name(token: &ValidatedToken) -> String {
 /// The compiled scopes in use: equal scopes share one.
 #[derive(Debug, Default)]
 pub struct Matchers {
-    compiled: HashMap<Scope, Weak<Matcher>>,
+    compiled: HashMap<Rc<Scope>, Weak<Matcher>>,
     /// At how many entries those that nobody uses any more are thrown out.
     sweep_at: usize,
 }
@@ -113,19 +117,21 @@ impl Matchers {
     /// How many entries are kept before the first sweep.
     const SWEEP_MIN: usize = 64;
 
-    /// The matcher of a scope.
+    /// A scope and its matcher, both of them shared by all that have it.
     #[must_use]
-    pub fn compiled(&mut self, scope: &Scope) -> Rc<Matcher> {
-        if let Some(known) = self.compiled.get(scope).and_then(Weak::upgrade) {
-            return known;
+    pub fn compiled(&mut self, scope: &Scope) -> (Rc<Scope>, Rc<Matcher>) {
+        let known = self.compiled.get_key_value(scope);
+        if let Some((scope, matcher)) = known.and_then(|(scope, matcher)| Some((scope, matcher.upgrade()?))) {
+            return (Rc::clone(scope), matcher);
         }
         if self.compiled.len() >= self.sweep_at.max(Self::SWEEP_MIN) {
             self.compiled.retain(|_, matcher| matcher.strong_count() > 0);
             self.sweep_at = self.compiled.len() * 2;
         }
-        let matcher = Rc::new(Matcher::new(scope));
-        self.compiled.insert(scope.clone(), Rc::downgrade(&matcher));
-        matcher
+        self.compiled.remove(scope);
+        let (scope, matcher) = (Rc::new(scope.clone()), Rc::new(Matcher::new(scope)));
+        self.compiled.insert(Rc::clone(&scope), Rc::downgrade(&matcher));
+        (scope, matcher)
     }
 }
 
@@ -141,9 +147,14 @@ mod tests {
     #[test]
     fn equal_scopes_share_a_matcher() {
         let mut matchers = Matchers::default();
-        let (one, same) = (matchers.compiled(&scope("a/#")), matchers.compiled(&scope("a/#")));
-        assert!(Rc::ptr_eq(&one, &same));
-        assert!(!Rc::ptr_eq(&one, &matchers.compiled(&scope("b/#"))));
+        let ((one, matcher), (same, same_matcher)) =
+            (matchers.compiled(&scope("a/#")), matchers.compiled(&scope("a/#")));
+        assert!(Rc::ptr_eq(&one, &same) && Rc::ptr_eq(&matcher, &same_matcher));
+        assert!(!Rc::ptr_eq(&matcher, &matchers.compiled(&scope("b/#")).1));
+        // What nobody uses any more is compiled anew, and the scope is the one that stands beside it.
+        drop((matcher, same_matcher));
+        let (again, _matcher) = matchers.compiled(&scope("a/#"));
+        assert_eq!(again, one);
     }
 
     #[test]

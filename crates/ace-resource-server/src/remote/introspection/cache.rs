@@ -50,6 +50,8 @@ struct Entry {
     /// With what to ask again, and when. Only while somebody rests on it.
     again: Option<Again>,
     lease: Weak<LeaseInner>,
+    /// Whether it still counts for those who rest on it, and for nobody else.
+    is_stale: bool,
     bytes: usize,
 }
 
@@ -151,7 +153,8 @@ impl Cache {
 
     /// What is known of a token and still counts.
     pub(super) fn get(&self, token: TokenHash, now: Instant) -> Option<&Said> {
-        self.entries.get(&token).map(|entry| &entry.said).filter(|said| now < said.ends)
+        let entry = self.entries.get(&token).filter(|entry| !entry.is_stale)?;
+        Some(&entry.said).filter(|said| now < said.ends)
     }
 
     /// Takes up what a server has said, in place of what was known before.
@@ -180,7 +183,7 @@ impl Cache {
         }
         // Nobody rests on a token that is not active: who did, is told.
         let lease = if is_active { lease } else { Weak::new() };
-        self.insert(token, Box::new(Entry { said, again, lease, bytes }));
+        self.insert(token, Box::new(Entry { said, again, lease, is_stale: false, bytes }));
         consequence
     }
 
@@ -292,12 +295,42 @@ impl Cache {
         }
     }
 
+    /// Forgets everything that nobody rests on. The rest counts for those who do, until it is asked about again, for which it is time.
+    /// Gives the number of entries that there were.
+    pub(super) fn flush(&mut self, now: Instant) -> usize {
+        self.take_back();
+        let tokens: Vec<TokenHash> = self.entries.keys().copied().collect();
+        for token in &tokens {
+            self.forget(*token);
+            let Some(again) = self.entries.get_mut(token).and_then(|entry| entry.again.as_mut()) else { continue };
+            // If there is no time for it, it is being asked about, or it would have come too late.
+            if let Some(before) = again.due.filter(|due| *due > now) {
+                again.due = Some(now);
+                self.due.remove(&(before, *token));
+                self.due.insert((now, *token));
+            }
+        }
+        tokens.len()
+    }
+
+    /// Forgets what is known of a token, but for those who rest on it.
+    pub(super) fn forget(&mut self, token: TokenHash) {
+        let Some(entry) = self.entries.get_mut(&token) else { return };
+        entry.is_stale = true;
+        if entry.lease.strong_count() == 0 {
+            self.remove(token);
+        }
+    }
+
     /// What nobody rests on any more can be forgotten, and is not asked about again.
     fn take_back(&mut self) {
         let released = std::mem::take(&mut *self.released.borrow_mut());
         for token in released {
             let is_free = self.entries.get(&token).is_some_and(|entry| entry.lease.strong_count() == 0);
-            if is_free && let Some(mut entry) = self.remove(token) {
+            if is_free
+                && let Some(mut entry) = self.remove(token)
+                && !entry.is_stale
+            {
                 entry.bytes -= entry.again.take().map_or(0, |again| again.with.sent().len());
                 self.insert(token, entry);
             }

@@ -299,6 +299,17 @@ impl Introspection {
         false
     }
 
+    /// Has servers asked about all that is known: at once about what somebody rests on, who keeps it until there is something new; about
+    /// everything else when it is wanted. Gives the number of answers that this was about.
+    pub(super) fn flush(&mut self, now: Instant) -> usize {
+        self.cache.flush(now)
+    }
+
+    /// The same of one token, about which its server is asked when it is wanted.
+    pub(super) fn forget(&mut self, token: TokenHash) {
+        self.cache.forget(token);
+    }
+
     /// How far an inquiry is.
     pub(super) fn progress(&self, token: TokenHash, number: u64, now: Instant) -> Progress {
         if self.pending.get(&token).is_some_and(|pending| pending.number == number) {
