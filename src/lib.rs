@@ -7,7 +7,10 @@ use std::ffi::CStr;
 pub mod broker;
 pub mod control;
 pub mod events;
+pub mod metrics;
 pub mod plugin;
+#[allow(dead_code, reason = "its callers follow")]
+mod refusal_log;
 mod report;
 pub mod session;
 pub mod state;
