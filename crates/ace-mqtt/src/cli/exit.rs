@@ -23,7 +23,7 @@ pub(crate) enum Exit {
     Tls = 8,
     /// The broker broke the protocol.
     Protocol = 9,
-    /// The broker refused the message, or all subscriptions.
+    /// The broker refused the message or command, or all subscriptions.
     Denied = 12,
     /// The broker cannot be reached.
     Unreachable = 14,
@@ -53,6 +53,10 @@ pub(crate) enum Failure {
     Library(Error),
     /// A wrong combination of options.
     Usage(String),
+    /// The broker refused, and this is why as far as it can be told.
+    Denied(String),
+    /// The broker does not answer a command, and this is why as far as it can be told.
+    NoAnswer(String),
     /// Standard input or output failed.
     Stream(&'static str, io::Error),
 }
@@ -62,6 +66,8 @@ impl Failure {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Stream(..) => Exit::Local,
+            Self::Denied(_) => Exit::Denied,
+            Self::NoAnswer(_) => Exit::Timeout,
             Self::Library(error) => match error {
                 Error::AuthorizationServerUnreachable { .. } | Error::TokenRefused { .. } | Error::TokenAnswer(_) => {
                     Exit::NoToken
@@ -84,6 +90,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Library(error) => error.fmt(f),
             Self::Usage(text) => write!(f, "{text} (see --help)"),
+            Self::Denied(text) | Self::NoAnswer(text) => f.write_str(text),
             Self::Stream(name, error) => write!(f, "{name}: {error}"),
         }
     }

@@ -4,6 +4,7 @@ mod as_arguments;
 mod authz_info;
 mod broker_arguments;
 mod connection_arguments;
+mod ctl;
 mod exit;
 mod explain;
 mod interrupt;
@@ -38,7 +39,7 @@ pub and sub take the options of mosquitto_pub and mosquitto_sub (-h is the host:
 
 Exit codes, as those of mosquitto's clients where these have one:
   0  done                                   9  the broker broke the protocol
-  1  a file, key or value cannot be used   12  the broker refused the message or token, or every subscription
+  1  a file, key or value cannot be used   12  the broker refused the message, command or token, or every subscription
   2  wrong usage                           14  the broker cannot be reached
   3  no token from the server              27  nothing in time
   5  the broker refused the connection, or a fresh token for it
@@ -72,6 +73,7 @@ enum Command {
     Pub(Box<publish::Publish>),
     Sub(Box<subscribe::Subscribe>),
     AuthzInfo(Box<authz_info::AuthzInfo>),
+    Ctl(Box<ctl::Ctl>),
     Password(Box<password::Password>),
     Explain(Box<explain::Explain>),
     /// Print the manual page
@@ -98,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Pub(command) => command.run(),
         Command::Sub(command) => command.run(),
         Command::AuthzInfo(command) => command.run(),
+        Command::Ctl(command) => command.run(),
         Command::Password(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Man(command) => command.run(Cli::command()),
