@@ -21,6 +21,7 @@ mod client_connecting;
 mod client_reauthentication;
 mod client_renewal;
 mod connecting;
+mod control;
 mod crowd;
 mod cwt;
 mod discovery;
@@ -119,6 +120,7 @@ static CASES: &[&[Case]] = &[
     oidc_provider::CASES,
     glewlwyd::CASES,
     waiting::CASES,
+    control::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 

@@ -305,6 +305,16 @@ impl Broker {
         log
     }
 
+    /// Has it do nothing until [`Self::go_on`]: what arrives meanwhile is there at once.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a process id"), signal).expect("a signal");

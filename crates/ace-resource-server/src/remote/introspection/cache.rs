@@ -303,12 +303,11 @@ impl Cache {
         for token in &tokens {
             self.forget(*token);
             let Some(again) = self.entries.get_mut(token).and_then(|entry| entry.again.as_mut()) else { continue };
-            // If there is no time for it, it is being asked about, or it would have come too late.
-            if let Some(before) = again.due.filter(|due| *due > now) {
-                again.due = Some(now);
+            // Also where it is being asked about, since the answer may be from before, or where the token would have ended sooner.
+            if let Some(before) = again.due.replace(now) {
                 self.due.remove(&(before, *token));
-                self.due.insert((now, *token));
             }
+            self.due.insert((now, *token));
         }
         tokens.len()
     }

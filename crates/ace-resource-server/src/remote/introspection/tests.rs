@@ -358,3 +358,92 @@ fn a_new_configuration_forgets_nothing_of_servers_that_stay() {
     setup.introspection.replace(&[], CacheBounds::default());
     assert!(!setup.introspection.has_servers());
 }
+
+#[test]
+fn a_flush_has_servers_asked_at_once_about_what_is_rested_on() {
+    let mut setup = Setup::new(&["one"]);
+    let lease = setup.lease();
+    assert!(setup.is_active_at("one"));
+    assert_eq!(setup.introspection.flush(setup.now.instant), 1);
+    assert!(setup.tick().is_empty(), "nobody is put out");
+    let again = setup.sent("one").unwrap();
+    assert_eq!(again.cause, Cause::Again);
+    // Who comes meanwhile waits for that.
+    let number = setup.ask();
+    assert_eq!(setup.progress(number), Progress::UnderWay);
+    setup.answer("one", &again, Ok(ACTIVE_ANSWER));
+    assert_eq!(setup.progress(number), Progress::Settled);
+    assert!(setup.is_active_at("one") && setup.tick().is_empty());
+    // While the server cannot be asked, what it has said before counts for those who rest on it, and for nobody else.
+    setup.introspection.flush(setup.now.instant);
+    setup.tick();
+    setup.serve("one", status(500));
+    let number = setup.ask();
+    setup.serve("one", status(500));
+    assert_eq!(setup.progress(number), Progress::Failed);
+    assert!(!setup.tick().iter().any(|news| matches!(news, IntrospectionNews::RanOut(_))));
+    // At its end it runs out as ever.
+    setup.pass(CACHE);
+    assert!(setup.tick().contains(&IntrospectionNews::RanOut(lease.token())));
+}
+
+#[test]
+fn a_flush_has_servers_asked_once_more_where_an_answer_is_under_way_or_was_not_to_be_asked_for() {
+    let mut setup = Setup::new(&["one"]);
+    setup.ask();
+    setup.serve("one", Ok(ACTIVE_ANSWER));
+    // It would have come too late.
+    let never = |_: &str| CACHE * 2;
+    let _lease = setup.introspection.cache.lease(&AskedWith::new(TOKEN), setup.now.instant, never).unwrap();
+    setup.introspection.flush(setup.now.instant);
+    setup.tick();
+    let first = setup.sent("one").unwrap();
+    setup.introspection.flush(setup.now.instant);
+    setup.tick();
+    assert!(setup.sent("one").is_none(), "one at a time");
+    setup.answer("one", &first, status(500));
+    setup.pass(NO_ROOM_PAUSE);
+    setup.tick();
+    setup.serve("one", Ok(ACTIVE_ANSWER));
+    setup.tick();
+    assert!(setup.is_active_at("one") && setup.sent("one").is_none());
+}
+
+#[test]
+fn what_nobody_rests_on_is_forgotten_by_a_flush() {
+    let mut setup = Setup::new(&["one"]);
+    setup.ask();
+    setup.serve("one", Ok(INACTIVE_ANSWER));
+    assert_eq!(setup.look_up(TOKEN), Ok(None));
+    assert_eq!(setup.introspection.flush(setup.now.instant), 1);
+    assert_eq!(setup.introspection.flush(setup.now.instant), 0);
+    setup.ask();
+    setup.serve("one", Ok(ACTIVE_ANSWER));
+    assert!(setup.is_active_at("one"));
+}
+
+#[test]
+fn one_token_is_forgotten_and_the_others_are_not() {
+    let mut setup = Setup::new(&["one"]);
+    let lease = setup.lease();
+    setup.look_up("other-token-of-the-server").unwrap();
+    setup.serve("one", Ok(ACTIVE_ANSWER));
+    setup.introspection.forget(lease.token());
+    setup.introspection.forget(TokenHash::of("nobody's"));
+    assert!(setup.tick().is_empty() && setup.sent("one").is_none(), "it is asked about when it is wanted");
+    assert!(setup.look_up("other-token-of-the-server").is_err());
+    setup.ask();
+    setup.serve("one", Ok(INACTIVE_ANSWER));
+    assert_eq!(setup.tick(), [IntrospectionNews::Ended(lease.token())], "and who rests on it hears of it");
+    // Released while it is stale, it is forgotten for good.
+    let lease = {
+        setup.pass(INACTIVE);
+        setup.lease()
+    };
+    setup.introspection.forget(lease.token());
+    drop(lease);
+    setup.tick();
+    let counters = setup.introspection.counters();
+    assert_eq!(counters.entries, 1);
+    setup.ask();
+}
