@@ -303,7 +303,7 @@ impl Cache {
         for token in &tokens {
             self.forget(*token);
             let Some(again) = self.entries.get_mut(token).and_then(|entry| entry.again.as_mut()) else { continue };
-            // Also where it is being asked about, since the answer may be from before, or where the token would have ended sooner.
+            // Also where the token would have ended sooner. If it is being asked about already, that answer will do.
             if let Some(before) = again.due.replace(now) {
                 self.due.remove(&(before, *token));
             }

@@ -388,7 +388,7 @@ fn a_flush_has_servers_asked_at_once_about_what_is_rested_on() {
 }
 
 #[test]
-fn a_flush_has_servers_asked_once_more_where_an_answer_is_under_way_or_was_not_to_be_asked_for() {
+fn a_flush_has_servers_asked_about_what_was_not_to_be_asked_about_again() {
     let mut setup = Setup::new(&["one"]);
     setup.ask();
     setup.serve("one", Ok(ACTIVE_ANSWER));
@@ -402,7 +402,7 @@ fn a_flush_has_servers_asked_once_more_where_an_answer_is_under_way_or_was_not_t
     setup.tick();
     assert!(setup.sent("one").is_none(), "one at a time");
     setup.answer("one", &first, status(500));
-    setup.pass(NO_ROOM_PAUSE);
+    setup.pass(Duration::from_secs(1));
     setup.tick();
     setup.serve("one", Ok(ACTIVE_ANSWER));
     setup.tick();
