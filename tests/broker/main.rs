@@ -28,6 +28,7 @@ mod discovery;
 mod encrypted_tokens;
 mod endurance;
 mod expiry;
+mod explained;
 mod extended_master_secret;
 mod flood;
 mod glewlwyd;
@@ -154,8 +155,11 @@ fn main() -> ExitCode {
         eprintln!("{}: {error}", file.display());
         return ExitCode::FAILURE;
     }
+    explained::print();
     // Of the run as a whole, whatever the filter was.
+    let asked = move || if whole { explained::require(versions.len()).map_err(Failed::from) } else { Ok(()) };
     let afterwards = vec![
+        Trial::test("explain_was_asked_as_well", asked),
         Trial::test("no_secret_in_any_log", no_secret_in_any_log),
         Trial::test("every_requirement_is_shown_from_both_sides", every_requirement_is_shown_from_both_sides),
     ];
@@ -206,6 +210,9 @@ fn run(case: &Case, ctx: &Ctx) -> Result<(), Failed> {
     STARTED.fetch_add(1, Ordering::Relaxed);
     let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(ctx)));
     let failure = outcome.err().map(|_| FAILURE.take());
+    let wrong = explained::disagreements(ctx);
+    // What has failed may have said anything.
+    let failure = failure.or_else(|| (!wrong.is_empty()).then(|| wrong.join("\n")));
     results::record(case, &ctx.version.number, failure.as_deref());
     failure.map_or(Ok(()), |text| Err(text.into()))
 }

@@ -20,7 +20,7 @@ use super::device::{Device, Way};
 use super::key::Key;
 use super::pki::pki;
 use super::setup::{CERTIFICATE, Setup};
-use super::{secrets, tls};
+use super::{record, secrets, tls};
 
 /// How long a test waits for what must come. Far more than it takes, since other tests share the machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -100,6 +100,9 @@ impl Broker {
         let log = log_file(ctx);
         let output = File::create(&log).expect("a log");
         secrets::register_log(log.clone());
+        let all: Vec<u16> =
+            [ports.plain, ports.websocket].into_iter().flatten().chain([ports.tls]).chain(ports.more.clone()).collect();
+        record::broker_starts(ctx, &folder, &log, &all, setup.has_several_configurations());
         let child = command(ctx, &setup, folder.path())
             .arg("-c")
             .arg(folder.path().join("mosquitto.conf"))
@@ -267,6 +270,7 @@ impl Broker {
     /// Has new files read: writes them, sends SIGHUP and waits until the broker has taken it.
     pub fn reload(&mut self, setup: &Setup) {
         setup.write(self.folder.path());
+        record::broker_reloads(self.ports.tls);
         let before = self.log().matches("Reloading config").count();
         self.signal(Signal::HUP);
         let deadline = Instant::now() + PATIENCE;

@@ -13,6 +13,7 @@ use super::broker::PATIENCE;
 use super::key::random;
 use super::packet::{self, Connect, Packet, Protocol, Publish, kind};
 use super::psk::{PskStream, Received};
+use super::record::Recorder;
 use super::secrets;
 use super::tls::EXPORTER_LABEL;
 use super::websocket::{self, Frame};
@@ -45,10 +46,12 @@ pub struct Client {
     inbox: VecDeque<Packet>,
     last_identifier: u16,
     closed: bool,
+    /// Where its packets are recorded, if it is at a broker of the suite's.
+    recorder: Option<Recorder>,
 }
 
 impl Client {
-    fn new(transport: Transport) -> Self {
+    fn new(transport: Transport, port: Option<u16>) -> Self {
         Self {
             transport,
             protocol: Protocol::V5,
@@ -57,12 +60,13 @@ impl Client {
             inbox: VecDeque::new(),
             last_identifier: 0,
             closed: false,
+            recorder: port.and_then(Recorder::at),
         }
     }
 
     /// Opens a connection without TLS.
     pub fn plain(port: u16) -> Self {
-        Self::new(Transport::Plain(open(port)))
+        Self::new(Transport::Plain(open(port)), Some(port))
     }
 
     /// Opens a connection with TLS and finishes the handshake.
@@ -73,12 +77,12 @@ impl Client {
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).expect("a TLS handshake");
         }
-        Self::new(Transport::Tls(Box::new(stream)))
+        Self::new(Transport::Tls(Box::new(stream)), Some(port))
     }
 
     /// A connection with a pre-shared key. If the handshake fails, it is closed.
     pub fn psk(stream: PskStream) -> Self {
-        Self::new(Transport::Psk(stream))
+        Self::new(Transport::Psk(stream), None)
     }
 
     /// Opens a WebSocket over TLS.
@@ -122,6 +126,9 @@ impl Client {
     /// Sends bytes as they are. A connection that the broker has closed already is no error here:
     /// what the test waits for next tells.
     pub fn send(&mut self, bytes: &[u8]) {
+        if let Some(recorder) = &self.recorder {
+            recorder.sent(bytes);
+        }
         let framed = self.frames.is_some().then(|| websocket::frame(bytes));
         let bytes = framed.as_deref().unwrap_or(bytes);
         let sent = match &mut self.transport {
@@ -172,6 +179,9 @@ impl Client {
                 }
             }
             if let Some(packet) = Packet::take(&mut self.buffer) {
+                if let Some(recorder) = &self.recorder {
+                    recorder.received(&packet);
+                }
                 return Event::Packet(packet);
             }
             if self.closed {

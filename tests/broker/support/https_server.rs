@@ -22,8 +22,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub use answer::{Answer, Gate};
 pub use request::Request;
 
-use super::PATIENCE;
 use super::pki::{Identity, pki};
+use super::{PATIENCE, record};
 
 /// How often something without an event of its own is looked at.
 const GLANCE: Duration = Duration::from_millis(5);
@@ -81,6 +81,13 @@ impl HttpsServer {
     fn start_as(identity: &Identity, port: u16, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
+        let answer = move |request: &Request| {
+            let answer = answer(request);
+            let is_form = request.header("content-type") == Some("application/x-www-form-urlencoded");
+            let token = is_form.then(|| request.form().into_iter().find(|(name, _)| name == "token")).flatten();
+            record::server_answers(port, token.map(|(_, token)| token), &answer.body);
+            answer
+        };
         let shared = Arc::new(Shared {
             config: config(identity),
             answer: Box::new(answer),

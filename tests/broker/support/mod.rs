@@ -18,6 +18,7 @@ pub mod packet;
 pub mod pki;
 pub mod programs;
 pub mod psk;
+pub mod record;
 pub mod results;
 pub mod secrets;
 pub mod setup;

@@ -63,7 +63,7 @@ fn variable(mut number: usize) -> Vec<u8> {
 }
 
 /// The number at the start, and how many bytes it takes; none if there are too few.
-fn read_variable(bytes: &[u8]) -> Option<(usize, usize)> {
+pub fn read_variable(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut number = 0;
     for (at, byte) in bytes.iter().take(4).enumerate() {
         number |= usize::from(byte & 0x7f) << (7 * at);

@@ -155,6 +155,11 @@ impl Setup {
         self
     }
 
+    /// Whether there are listeners with configurations of their own.
+    pub fn has_several_configurations(&self) -> bool {
+        self.listeners.iter().flatten().any(|line| line.starts_with("plugin_opt_config_file"))
+    }
+
     /// `ace.toml`.
     fn ace_toml(&self) -> String {
         if let Some(verbatim) = &self.verbatim {
