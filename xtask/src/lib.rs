@@ -5,6 +5,7 @@ pub mod bindings;
 pub mod brokers;
 pub mod cargo;
 pub mod conformance;
+mod debian;
 pub mod demo;
 pub mod deny;
 pub mod paths;

@@ -62,9 +62,10 @@ enum Task {
         #[arg(long, value_name = "URI")]
         mirror: Option<String>,
     },
-    /// Fetches authorization servers that others have written, for the tests to ask, into target/servers/
+    /// Fetches servers that others have written, for the tests to deal with, into target/servers/
     ///
-    /// They are oidc-provider from npm and Debian's glewlwyd. They are installed nowhere. No root rights are needed.
+    /// They are the authorization servers oidc-provider from npm and glewlwyd from Debian, and Debian's proxy HAProxy.
+    /// They are installed nowhere. No root rights are needed.
     Servers,
     /// Makes minimal Debian systems from this machine's Debian mirror, as target/trees/SUITE.tar
     ///

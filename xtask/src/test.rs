@@ -64,7 +64,7 @@ pub fn run(choice: &Choice) -> Result<()> {
         }
         Ok(())
     })?;
-    progress.step("authorization servers that others have written", || servers::fetch().map(drop))?;
+    progress.step("servers that others have written", || servers::fetch().map(drop))?;
     progress.step("the header describes the brokers", || abi::check(&tested))?;
     progress.step("the plugin in the brokers", || broker_suite(choice, &tested))
 }
