@@ -16,6 +16,9 @@ use ace_resource_server::config::{self, Configuration, OnDenied, OtherClients, W
 use ace_resource_server::remote::CacheBounds;
 
 const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
+/// Certificates of authorities, and a secret.
+const AUTHORITY_FILES: [&str; 2] = ["login-ca.pem", "partner-ca.pem"];
+const SECRET_FILE: &str = "partner.secret";
 const JWKS: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
@@ -42,6 +45,12 @@ fn load(text: &str) -> Result<Configuration, String> {
     for name in KEY_FILES {
         fs::write(folder.path().join(name), JWKS).unwrap();
     }
+    for name in AUTHORITY_FILES {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let authority = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+        fs::write(folder.path().join(name), authority.pem()).unwrap();
+    }
+    fs::write(folder.path().join(SECRET_FILE), "secret").unwrap();
     let path = folder.path().join("ace.toml");
     fs::write(&path, text).unwrap();
     Configuration::load(&path).map_err(|error| error.to_string())
@@ -164,20 +173,51 @@ fn the_full_example_shows_the_defaults() {
     }
 }
 
+/// Each broker's example names the plugin's of the same name, each of the plugin's has one, and the folder's page shows both.
 #[test]
-fn the_brokers_examples_name_the_plugins_examples() {
-    for (broker, plugin) in [
-        ("mosquitto.conf", "ace.toml"),
-        ("ace-beside-passwords.conf", "ace-beside-passwords.toml"),
-        ("ace-psk.conf", "ace.toml"),
-        ("ace-certificates.conf", "ace.toml"),
-    ] {
+fn the_examples_are_pairs_that_the_page_shows() {
+    let page = text("mosquitto-conf/README.md");
+    let mut confs: Vec<String> = fs::read_dir(root().join("mosquitto-conf"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".conf"))
+        .collect();
+    confs.sort();
+    let mut named = BTreeSet::new();
+    for conf in &confs {
+        let plugin = if conf == "mosquitto.conf" { "ace.toml".to_owned() } else { conf.replace(".conf", ".toml") };
         let line = format!("plugin_opt_config_file /etc/mosquitto/{plugin}");
-        assert!(text(&format!("mosquitto-conf/{broker}")).lines().any(|it| it == line), "{broker}: {line}");
-        assert!(root().join("mosquitto-conf").join(plugin).is_file(), "{plugin}");
+        let broker = text(&format!("mosquitto-conf/{conf}"));
+        assert!(broker.lines().any(|it| it == line), "{conf}: {line}");
+        assert!(broker.lines().any(|it| it == "check_retain_source true"), "{conf}");
+        for file in [conf, &plugin] {
+            assert!(page.contains(&format!("]({file})")), "mosquitto-conf/README.md lacks {file}");
+        }
+        named.insert(plugin);
     }
-    let beside = load(&text("mosquitto-conf/ace-beside-passwords.toml")).unwrap();
-    assert_eq!(beside.other_clients, OtherClients::Defer);
+    let plugins: BTreeSet<String> =
+        examples().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(plugins, named);
+    assert!(confs.len() >= 8, "{confs:?}");
+    for beside in ["ace-beside-passwords.toml", "ace-beside-certificates.toml"] {
+        assert_eq!(load(&text(&format!("mosquitto-conf/{beside}"))).unwrap().other_clients, OtherClients::Defer);
+    }
+}
+
+/// What the plain example asks to be edited is two lines, and no more is needed: no file has to be there beside it.
+#[test]
+fn two_edits_make_the_plain_example_ones_own() {
+    let example = text("mosquitto-conf/ace.toml");
+    assert_eq!(example.matches("EDIT ").count(), 2);
+    let edited = example
+        .replace("\naudience = \"broker.example\"", "\naudience = \"mqtt.test\"")
+        .replace("\nissuer = \"https://as.example\"", "\nissuer = \"https://login.test\"");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ace.toml");
+    fs::write(&path, &edited).unwrap();
+    Configuration::load(&path).unwrap();
+    let set: Vec<&str> = edited.lines().filter(|line| line.contains(".example")).collect();
+    assert!(set.iter().all(|line| line.starts_with('#')), "{set:?}");
 }
 
 /// What clients are shown to send is what the plugin would take.
@@ -231,7 +271,7 @@ fn the_psk_identities_shown_are_right() {
 #[test]
 fn links_lead_somewhere() {
     let mut pages = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
-    for folder in ["docs", "docs/decisions"] {
+    for folder in ["docs", "docs/decisions", "mosquitto-conf"] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let name = entry.unwrap().file_name();
             pages.push(Path::new(folder).join(name));

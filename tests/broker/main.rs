@@ -27,6 +27,8 @@ mod cwt;
 mod discovery;
 mod encrypted_tokens;
 mod endurance;
+mod examples_behind_proxy;
+mod examples_of_configuration;
 mod expiry;
 mod explained;
 mod extended_master_secret;
@@ -92,6 +94,8 @@ static CASES: &[&[Case]] = &[
     afterwards::CASES,
     hostile::CASES,
     endurance::CASES,
+    examples_of_configuration::CASES,
+    examples_behind_proxy::CASES,
     attacks::CASES,
     authz_info::CASES,
     flood::CASES,

@@ -89,7 +89,10 @@ impl Broker {
             more: setup.listeners.iter().map(|_| free_port()).collect(),
         };
         setup.write(folder.path());
-        let conf = mosquitto_conf(ctx, &setup, folder.path(), &ports);
+        let conf = match &setup.whole_conf {
+            Some(text) => with_ports(text, &ports),
+            None => mosquitto_conf(ctx, &setup, folder.path(), &ports),
+        };
         let place = folder.path().display().to_string();
         std::fs::write(folder.path().join("mosquitto.conf"), conf.replace("{dir}", &place)).expect("mosquitto.conf");
         Self::launch(ctx, setup, folder, ports)
@@ -409,6 +412,23 @@ fn mosquitto_conf(ctx: &Ctx, setup: &Setup, folder: &Path, ports: &Ports) -> Str
             lines.extend(plugin.iter().take(if own.is_empty() { 2 } else { 1 }).cloned());
             lines.extend(own);
         }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The text with these ports behind `listener`, on the loopback: the usual one first, then the others.
+fn with_ports(text: &str, ports: &Ports) -> String {
+    let mut numbers = [ports.tls].into_iter().chain(ports.more.iter().copied());
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        lines.push(match line.strip_prefix("listener ") {
+            Some(_) => format!("listener {} 127.0.0.1", numbers.next().expect("a port for each listener")),
+            None => line.to_owned(),
+        });
+    }
+    assert_eq!(numbers.next(), None, "a listener for each port");
+    if geteuid().is_root() {
+        lines.push("user root".to_owned());
     }
     lines.join("\n") + "\n"
 }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
@@ -71,9 +72,34 @@ impl Client {
 
     /// Opens a connection with TLS and finishes the handshake.
     pub fn tls(port: u16, config: Arc<ClientConfig>) -> Self {
+        Self::tls_over(open(port), config)
+    }
+
+    /// The same from this address of the loopback, 127.0.0.2 for example.
+    pub fn tls_from(address: Ipv4Addr, port: u16, config: Arc<ClientConfig>) -> Self {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&socket, &SocketAddrV4::new(address, 0)).expect("an address");
+        connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).expect("a connection");
+        Self::tls_over(prepared(TcpStream::from(socket)), config)
+    }
+
+    /// Whether the broker refuses the client in the handshake. With TLS 1.3 it says so only after the client has finished.
+    pub fn fails_in_handshake(port: u16, config: Arc<ClientConfig>) -> bool {
         let name = ServerName::try_from("localhost").expect("a name");
         let connection = ClientConnection::new(config, name).expect("a TLS client");
         let mut stream = StreamOwned::new(connection, open(port));
+        while stream.conn.is_handshaking() {
+            if stream.conn.complete_io(&mut stream.sock).is_err() {
+                return true;
+            }
+        }
+        stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::InvalidData)
+    }
+
+    fn tls_over(transport: TcpStream, config: Arc<ClientConfig>) -> Self {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connection = ClientConnection::new(config, name).expect("a TLS client");
+        let mut stream = StreamOwned::new(connection, transport);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).expect("a TLS handshake");
         }
@@ -405,7 +431,10 @@ impl Client {
 }
 
 fn open(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection to the broker");
+    prepared(TcpStream::connect(("127.0.0.1", port)).expect("a connection to the broker"))
+}
+
+fn prepared(stream: TcpStream) -> TcpStream {
     stream.set_nodelay(true).expect("no delay");
     stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
     stream.set_write_timeout(Some(PATIENCE)).expect("a deadline");

@@ -33,6 +33,8 @@ pub struct Setup {
     pub files: Vec<(String, String)>,
     /// `ace.toml` as it stands, instead of the one made from the lines.
     pub verbatim: Option<String>,
+    /// `mosquitto.conf` as it stands, instead of the one made from the lines: only its ports are replaced.
+    pub whole_conf: Option<String>,
     /// Is there a listener without TLS, too?
     pub has_plain_listener: bool,
     /// Is there a WebSocket listener, with TLS, too?
@@ -65,6 +67,7 @@ impl Setup {
             conf: Vec::new(),
             files: Vec::new(),
             verbatim: None,
+            whole_conf: None,
             has_plain_listener: false,
             has_websocket_listener: false,
             listeners: Vec::new(),
@@ -181,7 +184,9 @@ impl Setup {
     pub fn write(&self, folder: &Path) {
         let place = folder.display().to_string();
         let write = |name: &str, text: &str| {
-            std::fs::write(folder.join(name), text.replace("{dir}", &place)).expect("a file");
+            let file = folder.join(name);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            std::fs::write(file, text.replace("{dir}", &place)).expect("a file");
         };
         write("as-jwks.json", &self.authority.jwks());
         write("ace.toml", &self.ace_toml());
