@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::broker::{free_port, target_folder};
 use super::case::Ctx;
-use super::example::{self, edited};
+use super::mosquitto_conf::{self, edited};
 use super::pki::pki;
 use super::programs::Program;
 
