@@ -27,6 +27,7 @@ mod cwt;
 mod discovery;
 mod encrypted_tokens;
 mod endurance;
+mod examples;
 mod examples_behind_proxy;
 mod examples_of_configuration;
 mod expiry;
@@ -126,6 +127,7 @@ static CASES: &[&[Case]] = &[
     glewlwyd::CASES,
     waiting::CASES,
     control::CASES,
+    examples::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 

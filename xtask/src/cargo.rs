@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::{paths, process};
 
-/// What is delivered: the plugin, the authorization server, the client.
-const DELIVERED: [&str; 3] = ["mosquitto-ace", "ace-as", "ace-mqtt"];
+/// What is delivered: the plugin, the authorization server, the client, and the example that the tests run.
+const DELIVERED: [&str; 4] = ["mosquitto-ace", "ace-as", "ace-mqtt", "ace-example-rust"];
 
 /// Builds what is delivered as it is delivered.
 ///

@@ -4,6 +4,7 @@ pub mod abi;
 pub mod bindings;
 pub mod brokers;
 pub mod cargo;
+pub mod clients;
 pub mod conformance;
 mod debian;
 pub mod demo;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, demo, deny, servers, setup, test, trees};
+use xtask::{abi, bindings, brokers, clients, demo, deny, servers, setup, test, trees};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -79,6 +79,10 @@ enum Task {
         #[arg(required = true, value_name = "SUITE")]
         suites: Vec<String>,
     },
+    /// Installs what the examples need from PyPI and npm into target/clients/, for the tests to run them
+    ///
+    /// It is installed nowhere else. No root rights are needed.
+    Clients,
     /// Installs from Debian's packages what the other commands need; does nothing if nothing is missing
     ///
     /// As root or with sudo; without either it says what to run.
@@ -135,6 +139,13 @@ fn carry_out(task: Task) -> Result<()> {
         Task::Tree { force, suites } => {
             for suite in suites {
                 println!("{}", trees::fetch(&suite, force)?.display());
+            }
+            Ok(())
+        }
+        Task::Clients => {
+            setup::ensure(&[setup::PYTHON, setup::NODE, setup::NPM])?;
+            for client in clients::fetch()? {
+                println!("{}", client.display());
             }
             Ok(())
         }

@@ -37,6 +37,12 @@ pub fn trees() -> PathBuf {
     target().join("trees")
 }
 
+/// The folder in which `cargo xtask clients` keeps what the examples need.
+#[must_use]
+pub fn clients() -> PathBuf {
+    target().join("clients")
+}
+
 /// The list of fetched brokers, see [`crate::brokers::index`].
 #[must_use]
 pub fn broker_index() -> PathBuf {

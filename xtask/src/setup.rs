@@ -24,6 +24,7 @@ enum Sign {
     Program(&'static str),
     File(&'static str),
     Library(&'static str),
+    PythonModule(&'static str),
 }
 
 /// A C compiler: for the cryptographic library and the check of the broker's interface.
@@ -51,10 +52,51 @@ pub const NPM: Need = Need { package: "npm", purpose: "what installs JavaScript 
 pub const MMDEBSTRAP: Need =
     Need { package: "mmdebstrap", purpose: "what makes minimal Debian systems", sign: Sign::Program("mmdebstrap") };
 
+/// Runs the example in Python, in an environment of its own.
+pub const PYTHON: Need = Need {
+    package: "python3-venv",
+    purpose: "what makes environments for Python",
+    sign: Sign::PythonModule("ensurepip"),
+};
+/// Compiles the example that a microcontroller would run.
+pub const CPP_COMPILER: Need = Need { package: "g++", purpose: "a C++ compiler", sign: Sign::Program("c++") };
+/// Builds the example in C.
+pub const MAKE: Need = Need { package: "make", purpose: "make", sign: Sign::Program("make") };
+/// What the example in C connects with.
+pub const LIBMOSQUITTO: Need = Need {
+    package: "libmosquitto-dev",
+    purpose: "Mosquitto's client library",
+    sign: Sign::File("/usr/include/mosquitto.h"),
+};
+/// What the examples in C and C++ make proofs with.
+pub const LIBSSL: Need =
+    Need { package: "libssl-dev", purpose: "the headers of OpenSSL", sign: Sign::File("/usr/include/openssl/evp.h") };
+/// What the example in C reads JSON with.
+pub const LIBCJSON: Need = Need {
+    package: "libcjson-dev",
+    purpose: "a library that reads JSON",
+    sign: Sign::File("/usr/include/cjson/cJSON.h"),
+};
+
 /// What `demo` needs.
 pub const DEMO: &[Need] = &[COMPILER, HEADERS];
 /// What `test` needs.
-pub const TEST: &[Need] = &[COMPILER, HEADERS, BINDGEN, VALGRIND, OPENSSL, OPENSSL_PROGRAM, NODE, NPM];
+pub const TEST: &[Need] = &[
+    COMPILER,
+    HEADERS,
+    BINDGEN,
+    VALGRIND,
+    OPENSSL,
+    OPENSSL_PROGRAM,
+    NODE,
+    NPM,
+    PYTHON,
+    CPP_COMPILER,
+    MAKE,
+    LIBMOSQUITTO,
+    LIBSSL,
+    LIBCJSON,
+];
 
 impl Need {
     fn is_met(&self) -> bool {
@@ -62,8 +104,15 @@ impl Need {
             Sign::Program(name) => process::exists(name),
             Sign::File(path) => Path::new(path).exists(),
             Sign::Library(name) => has_library(name),
+            Sign::PythonModule(name) => has_python_module(name),
         }
     }
+}
+
+/// Whether Python can load a module of its own library: Debian has some of them in packages apart.
+fn has_python_module(name: &str) -> bool {
+    process::exists("python3")
+        && process::output_of(Command::new("python3").args(["-c", &format!("import {name}")])).is_ok()
 }
 
 /// Whether a shared library is where Debian puts them: in a folder named after the architecture.
@@ -156,6 +205,12 @@ mod tests {
     fn libraries_are_found_where_debian_has_them() {
         assert!(has_library("libc.so.6"));
         assert!(!has_library("libnone.so.0"));
+    }
+
+    #[test]
+    fn python_is_asked_for_its_modules() {
+        assert!(has_python_module("json"));
+        assert!(!has_python_module("no_such_module_of_that_name"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod case;
 pub mod client;
 pub mod cwt;
 pub mod device;
+pub mod example;
 pub mod foreign;
 pub mod https_server;
 pub mod introspector;
@@ -25,6 +26,7 @@ pub mod results;
 pub mod secrets;
 pub mod setup;
 pub mod tls;
+pub mod trial;
 pub mod websocket;
 
 pub use authority::{Authority, Claims, encode, now};

@@ -27,7 +27,7 @@ use super::setup::Setup;
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// A program to start.
-fn program(ctx: &Ctx, name: &str) -> Command {
+pub(super) fn program(ctx: &Ctx, name: &str) -> Command {
     let path = ctx.plugin.with_file_name(name);
     assert!(path.is_file(), "{}: build ace-as and ace-mqtt for release as well", path.display());
     let mut command = Command::new(path);
@@ -43,7 +43,8 @@ pub struct Program {
 }
 
 impl Program {
-    pub(super) fn start(ctx: &Ctx, name: &str, command: &mut Command) -> Self {
+    /// Starts this command; what it prints and says goes into files.
+    pub fn start(ctx: &Ctx, name: &str, command: &mut Command) -> Self {
         static STARTS: AtomicU32 = AtomicU32::new(0);
         let number = STARTS.fetch_add(1, Ordering::Relaxed);
         let file = |end: &str| log_folder().join(format!("{}-{}.{name}-{number}.{end}", ctx.name, ctx.version.number));
@@ -86,6 +87,20 @@ impl Program {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a process id"), Signal::TERM).expect("a signal");
         self.ended()
+    }
+
+    /// Has it end by SIGTERM if it still runs, and waits for it as long as it may take: for those that have started others. Says
+    /// nothing of how it went.
+    pub(super) fn ask_to_end(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let deadline = Instant::now() + PATIENCE;
+        let mut was_asked = false;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            if !was_asked && let Some(pid) = pid {
+                was_asked = kill_process(pid, Signal::TERM).is_ok();
+            }
+            sleep(GLANCE);
+        }
     }
 
     fn status(&mut self) -> ExitStatus {

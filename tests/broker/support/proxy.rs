@@ -28,7 +28,7 @@ impl Proxy {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let server = &pki().server;
         std::fs::write(path("broker.pem"), format!("{}{}", server.certificate, server.private_key)).expect("a file");
-        let mut text = std::fs::read_to_string(example::file("haproxy.cfg")).expect("the example");
+        let mut text = std::fs::read_to_string(mosquitto_conf::file("haproxy.cfg")).expect("the example");
         for (from, to) in changes {
             text = edited(&text, from, to);
         }
