@@ -97,10 +97,14 @@ impl Trial {
 
     /// `ace-mqtt token` with a symmetric key: gives the file for this client.
     pub fn credentials(&self, ctx: &Ctx, client: &str) -> PathBuf {
-        let (secret, file) = (format!("{client}.secret"), format!("{client}.credentials"));
+        self.token(ctx, client, &format!("{client}.credentials"), &["--symmetric"])
+    }
+
+    fn token(&self, ctx: &Ctx, client: &str, file: &str, arguments: &[&str]) -> PathBuf {
+        let secret = format!("{client}.secret");
         let mut token = self.command(ctx, ctx.plugin.with_file_name("ace-mqtt"));
         token.args(["token", "--as", &self.token_endpoint, "--as-ca", "ca-cert.pem", "--audience", AUDIENCE]);
-        token.args(["--client-id", client, "--client-secret-file", &secret, "--symmetric", "--out", &file]);
+        token.args(["--client-id", client, "--client-secret-file", &secret, "--out", file]).args(arguments);
         let mut token = Program::start(ctx, "token", &mut token);
         assert_eq!(token.ended(), Some(0), "{}", token.errors());
         self.folder.path().join(file)
@@ -108,14 +112,17 @@ impl Trial {
 
     /// From here on, clients that ask for a token get one that is bound to another key than theirs: a stolen one, as it were.
     pub fn give_stolen_tokens(&mut self, ctx: &Ctx) {
-        let stolen: Value =
-            serde_json::from_slice(&std::fs::read(self.credentials(ctx, "sensor")).expect("the credentials"))
-                .expect("JSON");
-        let impostor = HttpsServer::start(move |_| {
-            let another = json!({ "jwk": { "kty": "oct", "k": encode(&random(32)) } });
-            let answer = json!({
-                "access_token": stolen["access_token"], "token_type": "PoP", "expires_in": 300, "cnf": another,
-            });
+        let stolen = |arguments: &[&str]| {
+            let file = std::fs::read(self.token(ctx, "sensor", "stolen.credentials", arguments)).expect("a file");
+            let credentials: Value = serde_json::from_slice(&file).expect("JSON");
+            json!({ "access_token": credentials["access_token"], "token_type": "PoP", "expires_in": 300 })
+        };
+        let for_own_key = stolen(&[]);
+        let mut for_symmetric_key = stolen(&["--symmetric"]);
+        for_symmetric_key["cnf"] = json!({ "jwk": { "kty": "oct", "k": encode(&random(32)) } });
+        let impostor = HttpsServer::start(move |request| {
+            let has_own_key = String::from_utf8_lossy(&request.body).contains("req_cnf");
+            let answer = if has_own_key { &for_own_key } else { &for_symmetric_key };
             Answer::ok("application/json", answer.to_string().into_bytes())
         });
         self.token_endpoint = impostor.url("/token");
