@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, clients, demo, deny, servers, setup, test, trees};
+use xtask::{abi, bindings, brokers, clients, demo, deny, package, servers, setup, test, trees};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -83,6 +83,17 @@ enum Task {
     ///
     /// It is installed nowhere else. No root rights are needed.
     Clients,
+    /// Makes Debian packages of the plugin, the server and the client, and a release archive, in target/packages/
+    ///
+    /// They run on Debian 12 and newer: where this machine's glibc is newer than that one's, they are built in a tree of
+    /// Debian 12, which needs root.
+    Package {
+        /// Build in a tree of Debian 12, whatever this machine's glibc is
+        #[arg(long)]
+        in_tree: bool,
+        #[command(subcommand)]
+        action: Option<PackageTask>,
+    },
     /// Installs from Debian's packages what the other commands need; does nothing if nothing is missing
     ///
     /// As root or with sudo; without either it says what to run.
@@ -100,6 +111,19 @@ enum Task {
         /// Only this version, such as 2.0.11 or 2.1 (may be given several times)
         #[arg(long = "broker", value_name = "VERSION")]
         brokers: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PackageTask {
+    /// Installs, uses, upgrades, removes and purges them in clean trees of Debian; needs root
+    ///
+    /// On loopback interfaces of their own. Packages of a lower version are made for it, too, and all are made twice
+    /// and compared.
+    Test {
+        /// Only this suite of Debian: bookworm or trixie (may be given several times)
+        #[arg(long = "suite", value_name = "SUITE")]
+        suites: Vec<String>,
     },
 }
 
@@ -148,6 +172,16 @@ fn carry_out(task: Task) -> Result<()> {
                 println!("{}", client.display());
             }
             Ok(())
+        }
+        Task::Package { in_tree, action } => {
+            let made = package::make(in_tree)?;
+            for file in made.packages.iter().chain([&made.archive]) {
+                println!("{}", file.display());
+            }
+            match action {
+                Some(PackageTask::Test { suites }) => package::trial::run(&made, &suites),
+                None => Ok(()),
+            }
         }
         Task::Deny => deny::check(),
         Task::Setup => setup::ensure(setup::TEST),

@@ -43,6 +43,12 @@ pub fn clients() -> PathBuf {
     target().join("clients")
 }
 
+/// The folder in which `cargo xtask package` leaves what it makes.
+#[must_use]
+pub fn packages() -> PathBuf {
+    target().join("packages")
+}
+
 /// The list of fetched brokers, see [`crate::brokers::index`].
 #[must_use]
 pub fn broker_index() -> PathBuf {

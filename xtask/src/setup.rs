@@ -78,6 +78,18 @@ pub const LIBCJSON: Need = Need {
     sign: Sign::File("/usr/include/cjson/cJSON.h"),
 };
 
+/// Reads what a package depends on, and writes that down.
+pub const DPKG_DEV: Need =
+    Need { package: "dpkg-dev", purpose: "Debian's own tools for packages", sign: Sign::Program("dpkg-shlibdeps") };
+/// Tells what a compiled file needs.
+pub const BINUTILS: Need =
+    Need { package: "binutils", purpose: "the programs that read compiled files", sign: Sign::Program("objdump") };
+/// Packages are tried in a network of their own.
+pub const IPROUTE: Need =
+    Need { package: "iproute2", purpose: "the program that sets up networks", sign: Sign::Program("ip") };
+
+/// What `package` needs.
+pub const PACKAGE: &[Need] = &[COMPILER, HEADERS, DPKG_DEV, BINUTILS];
 /// What `demo` needs.
 pub const DEMO: &[Need] = &[COMPILER, HEADERS];
 /// What `test` needs.
