@@ -115,6 +115,46 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The codes that there are, beside those of [`Refusal::CODES`].
+    pub const CODES: &'static [&'static str] = &[
+        "connection-gone",
+        "exporter-resumed",
+        "exporter-no-extended-master-secret",
+        "exporter-used",
+        "exporter-unavailable",
+        "exporter-without-tls",
+        "challenge-other-connection",
+        "proof-without-key",
+        "challenge-missing",
+        "user-name-with-method",
+        "token-not-held",
+        "proof-in-reauthentication",
+        "identity-changed",
+        "nothing-to-renew",
+        "draft00-off",
+        "draft00-window-off",
+        "anonymous-not-allowed",
+        "token-missing",
+        "psk-identity-unknown",
+        "psk-identities-too-many",
+        "psk-key-not-symmetric",
+        "psk-key-too-long",
+        "certificate-mismatch",
+        "certificate-without-token",
+        "raw-key-without-token",
+        "client-id-missing",
+        "user-name-unusable",
+        "token-revoked",
+        "first-seen-full",
+        "authz-info-bearer",
+        "authz-info-full",
+        "authz-info-rate",
+        "authz-info-rate-total",
+        "server-unavailable",
+        "introspection-full",
+        "resources",
+    ];
+
     /// A short name that stays the same over versions.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -158,5 +198,20 @@ impl Reason {
             Self::ClientIdBusy => "client-id-busy",
             Self::Resources => "resources",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Held against the source: a code that is left out would never be counted.
+    #[test]
+    fn the_list_of_codes_is_complete() {
+        let source = include_str!("reason.rs");
+        let body = source.split_once("const fn code(").unwrap().1.split_once("\n    }").unwrap().0;
+        let arms = body.lines().filter_map(|line| line.trim().strip_suffix("\",")?.rsplit_once("=> \""));
+        assert_eq!(arms.map(|(_, code)| code).collect::<Vec<_>>(), Reason::CODES);
+        assert!(!Reason::CODES.iter().any(|code| Refusal::CODES.contains(code)));
     }
 }

@@ -25,6 +25,10 @@ pub(super) struct Document {
     pub(super) mqtt: Mqtt,
     #[serde(default)]
     pub(super) tokens: Tokens,
+    #[serde(default)]
+    pub(super) metrics: Metrics,
+    #[serde(default)]
+    pub(super) log: Log,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,6 +170,20 @@ impl Default for Tokens {
             draft00_window: seconds(60),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Metrics {
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) topic_prefix: Option<Spanned<String>>,
+    pub(super) interval: Option<Spanned<WrittenDuration>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) refusals_per_minute: Option<u32>,
 }
 
 /// What becomes of clients that cannot wait for a server otherwise.

@@ -30,6 +30,8 @@ const AUTHZ_INFO_RATE: u32 = 10;
 const AUTHZ_INFO_RATE_TOTAL: u32 = 200;
 /// How long the broker's thread waits for a server at most, where none of those that are asked about tokens has a timeout.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How many lines about refusals of a client the log is given in a minute, unless the file says otherwise.
+const REFUSALS_PER_MINUTE: u32 = 10;
 /// The least room for tokens, in bytes.
 const HELD_BYTES_MIN: usize = 1024 * 1024;
 
@@ -60,7 +62,7 @@ impl Source<'_> {
     }
 
     fn check(&self, document: Document) -> Result<Configuration, ConfigError> {
-        let Document { audience, state_dir, authorization_server, mqtt, tokens } = document;
+        let Document { audience, state_dir, authorization_server, mqtt, tokens, metrics, log } = document;
         let state_dir = state_dir.map(|folder| self.folder(folder.span(), folder.get_ref())).transpose()?;
         let span = audience.span();
         let audience = audience.into_inner().into_vec();
@@ -86,6 +88,7 @@ impl Source<'_> {
             None => JwkSet::default(),
         };
         let held = self.held(&tokens)?;
+        let metrics = self.metrics(&metrics)?;
         let introspection_bounds = self.introspection_bounds(&tokens)?;
         let when_unknown = match tokens.when_unknown {
             document::WhenUnknown::Refuse => WhenUnknown::Refuse,
@@ -122,6 +125,8 @@ impl Source<'_> {
             introspection_bounds,
             when_unknown,
             draft00: Draft00 { enabled: tokens.draft00, window: (!window.is_zero()).then_some(window) },
+            metrics,
+            refusals_per_minute: log.refusals_per_minute.unwrap_or(REFUSALS_PER_MINUTE),
             path: self.path.into(),
             text: self.text.into(),
         })
@@ -298,7 +303,7 @@ mod tests {
     use ace_profile::jose::Jwk;
 
     use super::*;
-    use crate::config::{OnDenied, OtherClients, WhenUnknown};
+    use crate::config::{MetricTopics, Metrics, OnDenied, OtherClients, WhenUnknown};
     use crate::remote::CacheBounds;
 
     const JWKS: &str =
@@ -360,7 +365,8 @@ mod tests {
              [mqtt]\npublic_publish = [\"hello/#\"]\npublic_subscribe = [\"news/+\"]\nallow_anonymous = true\n\
              authz_info_topic = \"tokens/here\"\nauthz_info_rate = 0\nauthz_info_rate_total = 7\nraw_public_keys = true\non_denied_publish = \"drop\"\non_denied_delivery = \"drop\"\nother_clients = \"defer\"\n\
              [tokens]\nheld_max = 9\nheld_bytes_max = 2000000\nwhen_unknown = \"refuse\"\nintrospection_max = 20\nintrospection_bytes_max = 3000000\nleeway = \"0s\"\nallow_bearer = true\nallow_no_expiry = true\nclient_keys = \"jwks.json\"\n\
-             draft00 = false\ndraft00_window = \"0\"\n"
+             draft00 = false\ndraft00_window = \"0\"\n\
+             [metrics]\nlisten = \"[::1]:9883\"\ntopic_prefix = \"metrics/ace\"\ninterval = \"5s\"\n[log]\nrefusals_per_minute = 3\n"
         );
         let folder = Folder::new();
         let configuration = folder.load(&text).unwrap();
@@ -375,6 +381,9 @@ mod tests {
         assert_eq!(configuration.held, HeldBounds { tokens: 9, bytes: 2_000_000 });
         assert_eq!(configuration.introspection_bounds, CacheBounds { tokens: 20, bytes: 3_000_000 });
         assert_eq!(configuration.when_unknown, WhenUnknown::Refuse);
+        let topics = MetricTopics { prefix: "metrics/ace".to_owned(), interval: Duration::from_secs(5) };
+        let metrics = Metrics { listen: "[::1]:9883".parse().ok(), topics: Some(topics) };
+        assert_eq!((configuration.metrics, configuration.refusals_per_minute), (metrics, 3));
         assert!(configuration.public.matcher.may_publish(b"hello/a"));
         assert!(configuration.public.matcher.may_receive(b"news/a"));
         assert!(!configuration.public.matcher.may_publish(b"news/a"));
@@ -553,6 +562,23 @@ mod tests {
             ),
             (with("[mqtt]\non_denied_publish = \"ignore\"\n"), Some(6), "ignore"),
             (with("[mqtt]\nother_clients = \"maybe\"\n"), Some(6), "maybe"),
+            (with("[metrics]\nlisten = \"9883\"\n"), Some(6), "an address and a port"),
+            (with("[metrics]\nlisten = \"localhost:9883\"\n"), Some(6), "an address and a port"),
+            (with("[metrics]\nlisten = \"0.0.0.0:9883\"\n"), Some(6), "put a proxy in front"),
+            (with("[metrics]\nlisten = \"192.0.2.1:9883\"\n"), Some(6), "must be a loopback address"),
+            (with("[metrics]\nlisten = \"[::]:9883\"\n"), Some(6), "must be a loopback address"),
+            (with("[metrics]\nlisten = \"[::ffff:127.0.0.1]:9883\"\n"), Some(6), "must be a loopback address"),
+            (with("[metrics]\nlisten = \"127.0.0.1:0\"\n"), Some(6), "not 0"),
+            (with("[metrics]\ntopic_prefix = \"metrics/#\"\n"), Some(6), "wildcard"),
+            (with("[metrics]\ntopic_prefix = \"$CONTROL/ace\"\n"), Some(6), "except for $SYS/"),
+            (with("[metrics]\ntopic_prefix = \"$SYS\"\n"), Some(6), "except for $SYS/"),
+            (with("[metrics]\ntopic_prefix = \"metrics/\"\n"), Some(6), "slash"),
+            (with("[metrics]\ntopic_prefix = \"a\\u0000\"\n"), Some(6), "control character"),
+            (with(&format!("[metrics]\ntopic_prefix = \"{}\"\n", "t".repeat(257))), Some(6), "longer than 256"),
+            (with("[metrics]\ninterval = \"500ms\"\n"), Some(6), "between 1s and 3600s"),
+            (with("[metrics]\ninterval = \"2h\"\n"), Some(6), "between 1s and 3600s"),
+            (with("[log]\nrefusals_per_minute = -1\n"), Some(6), "-1"),
+            (with("[log]\nlevel = \"debug\"\n"), Some(6), "level"),
             (with("[tokens]\nleeway = \"5 s\"\n"), Some(6), "not a duration"),
             (with("[tokens]\nleeway = \"11m\"\n"), Some(6), "10m"),
             (with("[tokens]\nclient_keys = \"nowhere.json\"\n"), Some(6), "nowhere.json: cannot be opened"),

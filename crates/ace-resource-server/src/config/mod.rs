@@ -11,6 +11,7 @@ mod error;
 mod held;
 mod hint;
 mod load;
+mod metrics;
 mod public;
 mod remote;
 mod scope;
@@ -24,6 +25,7 @@ use ace_profile::token::Validator;
 
 pub use error::ConfigError;
 pub use held::HeldBounds;
+pub use metrics::{MetricTopics, Metrics};
 
 use crate::remote::{CacheBounds, Endpoint, IntrospectionSource, KeySource};
 use crate::rights::PublicTopics;
@@ -66,6 +68,10 @@ pub struct Configuration {
     pub when_unknown: WhenUnknown,
     /// The forms of the draft that are accepted.
     pub draft00: Draft00,
+    /// Where it is told what happens, in numbers.
+    pub metrics: Metrics,
+    /// How many lines about refusals of a client the log is given in a minute; 0 for any number.
+    pub refusals_per_minute: u32,
     /// The file that it is from,
     pub(crate) path: PathBuf,
     /// and what stood there.

@@ -48,6 +48,8 @@ pub struct Counters {
     pub latency_count: u64,
     /// and the longest, in milliseconds.
     pub latency_max: u64,
+    /// How many answers took no longer than each of [`Self::LATENCY_BOUNDS`], and longer than the one before it.
+    pub latencies: [u64; Self::LATENCY_BOUNDS.len()],
     /// Of how many tokens something is known,
     pub entries: usize,
     /// and how many bytes that takes, about.
@@ -59,6 +61,9 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Up to which times answers are counted, in milliseconds.
+    pub const LATENCY_BOUNDS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
+
     pub(super) const fn count_failure(&mut self, error: &RequestError) {
         let counter = match error {
             RequestError::Unreachable(_) => &mut self.unreachable,
@@ -77,6 +82,10 @@ impl Counters {
         self.latency_sum = self.latency_sum.saturating_add(millis);
         self.latency_count += 1;
         self.latency_max = self.latency_max.max(millis);
+        let bucket = Self::LATENCY_BOUNDS.iter().position(|bound| millis <= *bound);
+        if let Some(bucket) = bucket.and_then(|bucket| self.latencies.get_mut(bucket)) {
+            *bucket += 1;
+        }
     }
 
     /// Whether anything has been asked at all.
@@ -126,6 +135,10 @@ mod tests {
         }
         counters.count_latency(Duration::from_millis(10));
         counters.count_latency(Duration::from_millis(30));
+        assert_eq!(counters.latencies[..4], [0, 1, 0, 1]);
+        let mut late = Counters::default();
+        late.count_latency(Duration::from_secs(11));
+        assert_eq!((late.latencies.iter().sum::<u64>(), late.latency_count), (0, 1), "beyond all bounds");
         let line = counters.to_string();
         for part in [
             "unreachable=1 tls=1 timed_out=1 credentials=1 overloaded=1 status=1 unusable=1",

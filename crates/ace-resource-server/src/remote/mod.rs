@@ -35,7 +35,7 @@ pub use introspection::Measured;
 pub use introspection::{CacheBounds, IntrospectionNews, IntrospectionSource, Lease, SERVERS_MAX};
 pub use judgement::{Confirmed, Inquiry, Judgement, Progress};
 pub use key_sets::{KeyCounters, KeyNews, KeySet, KeySource};
-pub use revocation_list::{News, RevocationList};
+pub use revocation_list::{ListCounters, News, RevocationList};
 pub use workers::{NotTaken, Workers};
 
 /// All that is asked for, and the threads for it.

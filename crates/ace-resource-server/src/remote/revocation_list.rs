@@ -25,15 +25,25 @@ pub enum News {
     Recovered,
 }
 
+/// What has come of asking for a list, since the start or since it came into the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListCounters {
+    /// Requests that brought a usable answer.
+    pub succeeded: u64,
+    /// Requests that did not.
+    pub failed: u64,
+}
+
 /// The list of one server.
 pub struct RevocationList {
     issuer: String,
     endpoint: Arc<Endpoint>,
     schedule: Schedule,
     tokens: RevokedTokens,
-    /// Whether an answer has come, of whatever kind, and whether one could be used.
+    /// Whether an answer has come, of whatever kind.
     has_been_asked: bool,
-    is_known: bool,
+    counters: ListCounters,
+    taken: Option<Instant>,
     answers: Receiver<Result<Vec<u8>, RequestError>>,
     answer: Sender<Result<Vec<u8>, RequestError>>,
 }
@@ -49,7 +59,8 @@ impl RevocationList {
             schedule: Schedule::new(interval, now),
             tokens: RevokedTokens::default(),
             has_been_asked: false,
-            is_known: false,
+            counters: ListCounters::default(),
+            taken: None,
             answers,
             answer,
         }
@@ -61,8 +72,8 @@ impl RevocationList {
             before.iter_mut().find(|list| list.issuer == self.issuer && list.endpoint.url() == self.endpoint.url());
         if let Some(same) = same {
             self.tokens = std::mem::take(&mut same.tokens);
-            self.is_known = same.is_known;
             self.tokens.start_again();
+            (self.counters, self.taken) = (same.counters, same.taken);
         }
     }
 
@@ -87,7 +98,25 @@ impl RevocationList {
     /// Whether the list has ever been had.
     #[must_use]
     pub const fn is_known(&self) -> bool {
-        self.is_known
+        self.taken.is_some()
+    }
+
+    /// How long ago the server has last said what is on it.
+    #[must_use]
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.taken.map(|taken| now.saturating_duration_since(taken))
+    }
+
+    /// How many tokens are on it.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// What came of asking for it.
+    #[must_use]
+    pub const fn counters(&self) -> ListCounters {
+        self.counters
     }
 
     /// Whether a token of this issuer has been revoked.
@@ -120,16 +149,18 @@ impl RevocationList {
         let unusable = |error: ListError| RequestError::Unusable(error.to_string());
         let taken = answer.and_then(|answer| self.tokens.take_up(&answer).map_err(unusable));
         self.has_been_asked = true;
-        self.is_known |= taken.is_ok();
         match taken {
             Ok(taken) => {
                 let was_failing = self.schedule.is_failing();
                 self.schedule.succeeded(taken.ask_again, now);
+                self.counters.succeeded += 1;
+                self.taken = Some(now);
                 // More important than that the server is back.
                 if taken.has_new { Some(News::Revoked) } else { was_failing.then_some(News::Recovered) }
             }
             Err(error) => {
                 self.tokens.start_again();
+                self.counters.failed += 1;
                 self.schedule.failed(now).then_some(News::Failing(error))
             }
         }
@@ -173,6 +204,8 @@ mod tests {
         before.take_up(Ok(whole("one")), Instant::now());
         let mut after = list();
         after.inherit(&mut [before]);
+        assert_eq!((after.counters(), after.entries()), (ListCounters { succeeded: 1, failed: 0 }, 1));
+        assert!(after.age(Instant::now()).is_some());
         assert!(after.has_revoked("as", &TokenHashes::of_text("one")));
     }
 }

@@ -79,6 +79,13 @@ impl Workers {
         }
         Ok(())
     }
+
+    /// How many threads there are now, and how many jobs wait for one.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        let state = self.shared.lock();
+        (state.threads, state.queue.len())
+    }
 }
 
 impl Workers {
@@ -184,6 +191,7 @@ mod tests {
             assert!(taken <= QUEUE + THREADS_MAX);
         };
         assert_eq!(error, NotTaken::Busy);
+        assert_eq!(workers.load(), (THREADS_MAX, QUEUE));
         assert!(taken >= QUEUE);
         drop(release);
     }
