@@ -211,6 +211,9 @@ typedef void (*ace_fn_free)(void *block);
  * without asking ACL_CHECK. After success the broker releases the payload, which has to be the broker's memory. */
 typedef int (*ace_fn_broker_publish)(
 	const char *client_id, const char *topic, int payloadlen, void *payload, int qos, bool retain, void *properties);
+/* Without a client id, to all who subscribe. Payload and properties are copied. */
+typedef int (*ace_fn_broker_publish_copy)(const char *client_id, const char *topic, int payload_length, const void *payload, int qos,
+		bool retain, void *properties);
 /* Since 2.1. */
 typedef struct mosquitto *(*ace_fn_client)(const char *client_id);
 typedef void (*ace_fn_complete_basic_auth)(const char *client_id, int result);

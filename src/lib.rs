@@ -9,7 +9,6 @@ pub mod control;
 pub mod events;
 pub mod metrics;
 pub mod plugin;
-#[allow(dead_code, reason = "its callers follow")]
 mod refusal_log;
 mod report;
 pub mod session;

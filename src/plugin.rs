@@ -10,11 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ace_profile::Timestamp;
 use ace_profile::jose::Jwk;
 use ace_profile::proof::ReplayCache;
 use ace_profile::scope::Scope;
 use ace_profile::token::Validator;
+use ace_profile::{Refusal, Timestamp};
+use ace_resource_server::Reason;
 use ace_resource_server::config::{Configuration, RevocationSource};
 use ace_resource_server::remote::{Remote, RevocationList};
 use ace_resource_server::rights::Matchers;
@@ -26,7 +27,9 @@ use crate::broker::{
 };
 use crate::control;
 use crate::events::{Allowance, Arriving, AuthzInfo, Challenges, Commands, Delayed};
-use crate::session::{Arrivals, HeldTokens, Publisher, Publishers, Sessions};
+use crate::metrics::{Counters, End, Instance, Source, Topics};
+use crate::refusal_log::RefusalLog;
+use crate::session::{Arrivals, HeldTokens, Phase, Publisher, Publishers, Sessions};
 use crate::state::{Opened, State};
 
 /// The one option that `mosquitto.conf` has for us.
@@ -71,6 +74,20 @@ pub struct Plugin {
     pub(crate) authz_info: AuthzInfo,
     /// The topic that takes commands.
     pub(crate) commands: Commands,
+    /// What has happened since the plugin was loaded.
+    pub(crate) counters: Counters,
+    /// Bounds the lines about refusals.
+    pub(crate) refusal_log: RefCell<RefusalLog>,
+    /// Which of the process's plugins this is.
+    pub(crate) instance: Instance,
+    /// Where numbers are read from, and
+    pub(crate) metrics_source: RefCell<Option<Source>>,
+    /// where they are published,
+    pub(crate) topics: RefCell<Option<Topics>>,
+    /// and were, until the configuration was another.
+    pub(crate) retired_topics: RefCell<Vec<Topics>>,
+    /// Whether the configuration could be read when that was tried last, and when the one in force was.
+    pub(crate) configuration_read: Cell<(bool, Timestamp)>,
 }
 
 impl Plugin {
@@ -79,6 +96,7 @@ impl Plugin {
         let arrivals = held.borrow_mut().watch();
         let known_keys = Rc::new(KnownKeys { are_taken: Cell::new(false), held: Rc::clone(&held) });
         let replays = ReplayCache::new(window(&configuration), clock::now());
+        let refusals_per_minute = configuration.refusals_per_minute;
         let mut remote = Remote::default();
         remote.replace_revocation_lists(revocation_lists(&configuration));
         // First, since key sets may know where servers are asked about tokens.
@@ -109,6 +127,13 @@ impl Plugin {
             turn: Cell::new(0),
             authz_info: AuthzInfo::default(),
             commands: Commands::new(clock::now()),
+            counters: Counters::new(Reason::CODES.iter().chain(Refusal::CODES).copied()),
+            refusal_log: RefCell::new(RefusalLog::new(refusals_per_minute, Instant::now())),
+            instance: Instance::next(),
+            metrics_source: RefCell::default(),
+            topics: RefCell::default(),
+            retired_topics: RefCell::default(),
+            configuration_read: Cell::new((true, clock::now())),
         }
     }
 
@@ -171,6 +196,10 @@ impl Plugin {
         self.known_keys.are_taken.set(configuration.raw_public_keys);
         *self.configuration.borrow_mut() = Rc::new(configuration);
         self.configure_authz_info();
+        if let Err(reason) = self.configure_metrics() {
+            self.broker.log(Level::Error, &format!("ace: {reason}; what was before stays"));
+        }
+        self.configuration_read.set((true, clock::now()));
     }
 
     /// The configuration in force.
@@ -192,6 +221,7 @@ impl Handler for Plugin {
         let mut plugin = Self::new(broker, config_file, configuration);
         plugin.open_state()?;
         plugin.configure_authz_info();
+        plugin.configure_metrics()?;
         let has_raw_keys = tls::ask_about_raw_keys(&(Rc::clone(&plugin.known_keys) as Rc<dyn KeyHolder>));
         let wants_raw_keys = plugin.configuration().raw_public_keys;
         plugin.known_keys.are_taken.set(wants_raw_keys);
@@ -218,6 +248,7 @@ impl Handler for Plugin {
                 self.broker.log(Level::Notice, &format!("ace: configuration {} read again", path.display()));
             }
             Err(error) => {
+                self.configuration_read.set((false, self.configuration_read.get().1));
                 let line = format!("ace: the new configuration is not used, the old one stays in force: {error}");
                 self.broker.log(Level::Error, &line);
             }
@@ -263,6 +294,9 @@ impl Handler for Plugin {
         if self.sessions.borrow().of(client).is_none() {
             self.adopt(client, false);
         }
+        if self.sessions.borrow().of(client).is_some_and(|session| session.phase.get() == Phase::Connected) {
+            self.counters.end(End::Client);
+        }
         self.sessions.borrow_mut().depart(client, self.turn.get());
         self.challenges.borrow_mut().forget(client.key());
         self.depart_from_authz_info(client);
@@ -275,6 +309,7 @@ impl Handler for Plugin {
 
 impl Drop for Plugin {
     fn drop(&mut self) {
+        self.tell_all_left_out();
         self.log_counters();
     }
 }

@@ -170,6 +170,15 @@ impl RefusalLog {
             return Vec::new();
         }
         self.swept = now;
+        self.take(now, |lines| lines.is_over(now))
+    }
+
+    /// The same of minutes that are not over, at the end of the plugin.
+    pub(crate) fn take_all_left_out(&mut self, now: Instant) -> Vec<LeftOut> {
+        self.take(now, |_| true)
+    }
+
+    fn take(&mut self, now: Instant, is_over: impl Fn(&Lines) -> bool) -> Vec<LeftOut> {
         let Self { per_minute, clients, addresses, all, .. } = self;
         let mut told = Vec::new();
         let mut may_tell = |all: &mut Lines, whom: Whom, lines: u64| {
@@ -182,22 +191,22 @@ impl RefusalLog {
             }
         };
         clients.retain(|(id, address), lines| {
-            if lines.is_over(now) && lines.left_out > 0 {
+            if is_over(lines) && lines.left_out > 0 {
                 let of_address = addresses.get_mut(address);
                 match of_address {
                     Some(of_address) if of_address.left_out > 0 => of_address.left_out += lines.left_out,
                     _ => may_tell(all, Whom::Client { id: id.clone(), address: address.clone() }, lines.left_out),
                 }
             }
-            !lines.is_over(now)
+            !is_over(lines)
         });
         addresses.retain(|address, lines| {
-            if lines.is_over(now) && lines.left_out > 0 {
+            if is_over(lines) && lines.left_out > 0 {
                 may_tell(all, Whom::Address(address.clone()), lines.left_out);
             }
-            !lines.is_over(now)
+            !is_over(lines)
         });
-        if all.is_over(now) {
+        if is_over(all) {
             if all.left_out > 0 {
                 told.push(LeftOut { whom: Whom::All, lines: all.left_out });
             }
@@ -244,6 +253,8 @@ mod tests {
         assert_eq!(log.take_left_out(over), [LeftOut { whom: client("a", "1.1.1.1"), lines: 190 }]);
         assert!(log.clients.is_empty() && log.addresses.is_empty());
         assert_eq!(log.left_out(), 190);
+        let _ = (0..12).filter(|_| log.note("c", "1.1.1.1", over)).count();
+        assert_eq!(log.take_all_left_out(over), [LeftOut { whom: client("c", "1.1.1.1"), lines: 2 }], "at the end");
         assert!(log.note("a", "1.1.1.1", over), "a new minute");
     }
 

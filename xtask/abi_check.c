@@ -203,6 +203,12 @@ static int broker_publish(
 	return mosquitto_broker_publish(client_id, topic, payloadlen, payload, qos, retain, properties);
 }
 
+static int broker_publish_copy(const char *client_id, const char *topic, int payload_length, const void *payload, int qos, bool retain,
+		void *properties)
+{
+	return mosquitto_broker_publish_copy(client_id, topic, payload_length, payload, qos, retain, properties);
+}
+
 const ace_fn_callback_register check_callback_register = callback_register;
 const ace_fn_callback_unregister check_callback_unregister = callback_unregister;
 const ace_fn_log_printf check_log_printf = mosquitto_log_printf;
@@ -210,6 +216,7 @@ const ace_fn_client_text check_client_text[] = {mosquitto_client_id, mosquitto_c
 const ace_fn_client_certificate check_client_certificate = mosquitto_client_certificate;
 const ace_fn_client_number check_client_number[] = {mosquitto_client_protocol, mosquitto_client_protocol_version};
 const ace_fn_set_username check_set_username = mosquitto_set_username;
+const ace_fn_broker_publish_copy check_broker_publish_copy = broker_publish_copy;
 const ace_fn_kick_client check_kick_client = mosquitto_kick_client_by_clientid;
 const ace_fn_malloc check_malloc = mosquitto_malloc;
 const ace_fn_free check_free = mosquitto_free;

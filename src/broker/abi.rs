@@ -219,6 +219,17 @@ pub type ace_fn_broker_publish = ::core::option::Option<
         properties: *mut core::ffi::c_void,
     ) -> core::ffi::c_int,
 >;
+pub type ace_fn_broker_publish_copy = ::core::option::Option<
+    unsafe extern "C" fn(
+        client_id: *const core::ffi::c_char,
+        topic: *const core::ffi::c_char,
+        payload_length: core::ffi::c_int,
+        payload: *const core::ffi::c_void,
+        qos: core::ffi::c_int,
+        retain: bool,
+        properties: *mut core::ffi::c_void,
+    ) -> core::ffi::c_int,
+>;
 pub type ace_fn_client =
     ::core::option::Option<unsafe extern "C" fn(client_id: *const core::ffi::c_char) -> *mut mosquitto>;
 pub type ace_fn_complete_basic_auth =

@@ -21,6 +21,7 @@ struct State {
     log: Vec<String>,
     kicked: Vec<String>,
     sent: Vec<(String, String, Vec<u8>)>,
+    published: Vec<(String, String)>,
 }
 
 thread_local! {
@@ -304,6 +305,12 @@ impl<H: Handler> Fake<H> {
         STATE.with(|state| std::mem::take(&mut state.borrow_mut().sent))
     }
 
+    /// What the plugin has published since the last call: topics and payloads.
+    #[must_use]
+    pub fn published(&self) -> Vec<(String, String)> {
+        STATE.with(|state| std::mem::take(&mut state.borrow_mut().published))
+    }
+
     /// The lines that the plugin has logged since the last call.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
@@ -397,6 +404,7 @@ pub(super) fn broker() -> Broker {
             malloc: libc::malloc,
             free: libc::free,
             broker_publish,
+            broker_publish_copy,
             client: None,
             complete_basic_auth: None,
             plugin_set_info: None,
@@ -467,6 +475,27 @@ unsafe extern "C" fn client_protocol_version(client: *const abi::mosquitto) -> c
 unsafe extern "C" fn set_username(client: *mut abi::mosquitto, name: *const c_char) -> c_int {
     // SAFETY: the plugin passes on what it was given, and a C string.
     unsafe { (*client.cast::<FakeClient>()).user_name = Some(CStr::from_ptr(name).into()) };
+    abi::ACE_ERR_SUCCESS
+}
+
+unsafe extern "C" fn broker_publish_copy(
+    _: *const c_char,
+    topic: *const c_char,
+    length: c_int,
+    payload: *const c_void,
+    _: c_int,
+    _: bool,
+    _: *mut c_void,
+) -> c_int {
+    // SAFETY: the plugin passes a C string.
+    let topic = unsafe { CStr::from_ptr(topic) }.to_string_lossy().into_owned();
+    let bytes = match usize::try_from(length) {
+        // SAFETY: the plugin passes that many bytes.
+        Ok(length) if length > 0 => unsafe { std::slice::from_raw_parts(payload.cast::<u8>(), length) },
+        _ => &[],
+    };
+    let payload = String::from_utf8_lossy(bytes).into_owned();
+    STATE.with(|state| state.borrow_mut().published.push((topic, payload)));
     abi::ACE_ERR_SUCCESS
 }
 

@@ -22,6 +22,7 @@ const LINES_BEYOND: usize = 64;
 thread_local! {
     // All plugins of the process write to one log, in the order in which they had something to say.
     static LINES: RefCell<VecDeque<(c_int, CString)>> = const { RefCell::new(VecDeque::new()) };
+    static LOST: Cell<u64> = const { Cell::new(0) };
     static IS_WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -56,6 +57,8 @@ type Publish =
     unsafe extern "C" fn(*const c_char, *const c_char, c_int, *mut c_void, c_int, bool, *mut c_void) -> c_int;
 type ClientText = unsafe extern "C" fn(*const abi::mosquitto) -> *const c_char;
 type ClientCertificate = unsafe extern "C" fn(*const abi::mosquitto) -> *mut c_void;
+type PublishCopy =
+    unsafe extern "C" fn(*const c_char, *const c_char, c_int, *const c_void, c_int, bool, *mut c_void) -> c_int;
 type ClientNumber = unsafe extern "C" fn(*const abi::mosquitto) -> c_int;
 pub(super) type Callback = unsafe extern "C" fn(c_int, *mut c_void, *mut c_void) -> c_int;
 
@@ -87,6 +90,7 @@ pub(super) struct Functions {
     pub(super) malloc: unsafe extern "C" fn(usize) -> *mut c_void,
     pub(super) free: unsafe extern "C" fn(*mut c_void),
     pub(super) broker_publish: Publish,
+    pub(super) broker_publish_copy: PublishCopy,
     /// Since 2.1.
     pub(super) client: Option<unsafe extern "C" fn(*const c_char) -> *mut abi::mosquitto>,
     /// Since 2.1.
@@ -136,6 +140,7 @@ impl Functions {
             malloc: required!(c"mosquitto_malloc"),
             free: required!(c"mosquitto_free"),
             broker_publish: required!(c"mosquitto_broker_publish"),
+            broker_publish_copy: required!(c"mosquitto_broker_publish_copy"),
             // SAFETY: the types are those of include/mosquitto_ace_abi.h.
             client: unsafe { lookup(c"mosquitto_client") },
             // SAFETY: as above.
@@ -165,8 +170,30 @@ impl Broker {
             let mut lines = lines.borrow_mut();
             if lines.len() < LINES_MAX {
                 lines.push_back((level as c_int, line));
+            } else {
+                let _ = LOST.try_with(|lost| lost.set(lost.get().wrapping_add(1)));
             }
         });
+    }
+
+    /// How many lines had no room since the process began, those of all its plugins.
+    #[allow(clippy::unused_self, reason = "who has no broker has nothing to log to")]
+    #[must_use]
+    pub fn lines_lost(&self) -> u64 {
+        LOST.try_with(Cell::get).unwrap_or_default()
+    }
+
+    /// Has the broker publish a message of its own, at QoS 0 and retained, and with nothing in it one that takes the retained one
+    /// away. It goes out with the broker's next turn, to those who may be given it. `false` if the broker does not take it.
+    #[must_use]
+    pub fn publish_retained(&self, topic: &CStr, payload: &[u8]) -> bool {
+        let Ok(length) = c_int::try_from(payload.len()) else { return false };
+        let bytes = if payload.is_empty() { ptr::null() } else { payload.as_ptr().cast() };
+        // SAFETY: no client id and no properties are allowed; topic and payload outlive the call, and are copied in it.
+        let result = unsafe {
+            (self.functions.broker_publish_copy)(ptr::null(), topic.as_ptr(), length, bytes, 0, true, ptr::null_mut())
+        };
+        result == abi::ACE_ERR_SUCCESS
     }
 
     /// Writes the lines that wait. What the broker raises meanwhile may add to them: as much of that is written as there was, and some

@@ -7,8 +7,8 @@ use ace_resource_server::rights::Denial;
 
 use crate::broker::{AclCheck, Verdict, clock};
 use crate::control;
+use crate::metrics::{End, Wish};
 use crate::plugin::Plugin;
-use crate::report;
 use crate::session::{Decision, Phase, Session};
 
 impl Plugin {
@@ -35,7 +35,10 @@ impl Plugin {
                 self.take_up_arrivals();
                 self.on_acl_check(event)
             }
-            Decision::Deny(_) if self.is_denied_again(session, event) => Verdict::RefuseAccess,
+            Decision::Deny(denial) if self.is_denied_again(session, event) => {
+                self.counters.denial(Wish::Publish, denial);
+                Verdict::RefuseAccess
+            }
             Decision::Deny(denial) => self.not_by_own_rights(session, event, denial),
             Decision::LookAgain => {
                 drop(sessions);
@@ -56,7 +59,13 @@ impl Plugin {
         match sessions.of(&event.client()).map(|session| session.decide_departed(event.access(), event.topic())) {
             Some(Decision::Allow) => Verdict::Allow,
             _ if self.configuration().public.allow(event.access(), event.topic()) => Verdict::Allow,
-            _ => Verdict::RefuseAccess,
+            Some(Decision::Deny(denial)) => {
+                if let Some(wish) = wish(event.access()) {
+                    self.counters.denial(wish, denial);
+                }
+                Verdict::RefuseAccess
+            }
+            _ => self.refuse_without_session(event),
         }
     }
 
@@ -109,7 +118,7 @@ impl Plugin {
         }
         match configuration.other_clients {
             OtherClients::Defer => self.leave_to_others(event),
-            OtherClients::Refuse => Verdict::RefuseAccess,
+            OtherClients::Refuse => self.refuse_without_session(event),
         }
     }
 
@@ -120,6 +129,13 @@ impl Plugin {
         let is_subscription = event.access() == Access::Subscribe;
         let topic = if is_subscription { shared_subscription_filter(topic).unwrap_or(topic) } else { topic };
         if control::is_ours(topic) { self.deny_control(event) } else { Verdict::Defer }
+    }
+
+    fn refuse_without_session(&self, event: AclCheck<'_>) -> Verdict {
+        if let Some(wish) = wish(event.access()) {
+            self.counters.denial_without_session(wish);
+        }
+        Verdict::RefuseAccess
     }
 
     /// Whether the newest token of a client that is not there is valid and allows this. The broker makes a stand-in for the
@@ -139,6 +155,9 @@ impl Plugin {
     /// What follows a denial: a line in the log, and where MQTT has no other way to tell the client, its disconnection
     /// (RFC 9431 §2.3, §2.4).
     fn on_denied(&self, configuration: &Configuration, session: &Session, event: AclCheck<'_>, denial: Denial) {
+        if let Some(wish) = wish(event.access()) {
+            self.counters.denial(wish, denial);
+        }
         if session.phase.get() != Phase::Connected {
             return;
         }
@@ -158,12 +177,23 @@ impl Plugin {
         };
         if ends {
             session.phase.set(Phase::Ending);
+            self.counters.end(End::Denied);
             self.endings.borrow_mut().push(event.client().key());
         }
         // Every subscription that is refused is written down, of messages only the first: they can be many.
         if event.access() == Access::Subscribe || !session.denial_logged.replace(true) {
-            report::denied(&self.broker, &event.client(), what, event.topic(), denial.code());
+            self.tell_denied(&event.client(), what, event.topic(), denial);
         }
+    }
+}
+
+/// What a client wants; giving a subscription up harms nobody, and is not counted.
+const fn wish(access: Access) -> Option<Wish> {
+    match access {
+        Access::Publish => Some(Wish::Publish),
+        Access::Receive => Some(Wish::Receive),
+        Access::Subscribe => Some(Wish::Subscribe),
+        Access::Unsubscribe => None,
     }
 }
 

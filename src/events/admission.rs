@@ -14,6 +14,7 @@ use ace_resource_server::rights::{Grant, Origin, scope_for};
 use super::packets::{CONNACK_311_SERVER_UNAVAILABLE, ConnectReason, connack};
 use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, Verdict, clock};
+use crate::metrics::WayIn;
 use crate::plugin::Plugin;
 use crate::report;
 use crate::session::{Phase, Publisher, Rights, Session};
@@ -63,9 +64,10 @@ impl Entrance {
 
 impl Plugin {
     /// Turns the outcome of an attempt into the broker's verdict, and writes refusals down.
-    pub(super) fn verdict(&self, client: &Client<'_>, outcome: Result<Verdict, Refused>) -> Verdict {
+    pub(super) fn verdict(&self, client: &Client<'_>, way: WayIn, outcome: Result<Verdict, Refused>) -> Verdict {
+        self.count_connection(way, &outcome);
         outcome.unwrap_or_else(|refused| {
-            report::refused(&self.broker, client, &refused.reason, refused.token);
+            self.refused(client, &refused.reason, refused.token);
             Verdict::RefuseClient
         })
     }
@@ -73,9 +75,15 @@ impl Plugin {
     /// As [`Self::verdict`], for a CONNECT: a client that is refused is told where to get a token, if that is configured
     /// (RFC 9431 §2.4.1, rfc9431.md C9), and one whose token cannot be judged now, that it may come again. Where we cannot write
     /// to it, it gets the broker's CONNACK, without.
-    pub(super) fn verdict_on_connect(&self, client: &Client<'_>, outcome: Result<Verdict, Refused>) -> Verdict {
+    pub(super) fn verdict_on_connect(
+        &self,
+        client: &Client<'_>,
+        way: WayIn,
+        outcome: Result<Verdict, Refused>,
+    ) -> Verdict {
+        self.count_connection(way, &outcome);
         outcome.unwrap_or_else(|refused| {
-            report::refused(&self.broker, client, &refused.reason, refused.token);
+            self.refused(client, &refused.reason, refused.token);
             // One that is connected, and that the broker asks about after a reload, has sent nothing: it has none here.
             let is_told = self.tell_refusal(client, self.connection_of(client), &refused.reason);
             if is_told { Verdict::RefuseSilently } else { Verdict::RefuseClient }

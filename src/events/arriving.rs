@@ -65,6 +65,7 @@ impl Plugin {
             });
             match (outcome, publisher) {
                 (Ok(fingerprint), Some(publisher)) => {
+                    self.counters.tokens_taken.count(0);
                     report::late_token_held(&self.broker, &publisher.client_id, fingerprint);
                 }
                 (Err(refused), Some(publisher)) => self.end_publisher(&publisher, &refused),
@@ -89,7 +90,7 @@ impl Plugin {
     /// A client whose token turns out to be bad is disconnected, as it would have been at once. Where only the server is to
     /// blame, or there is no room, it stays.
     fn end_publisher(&self, publisher: &Publisher, refused: &Refused) {
-        report::late_token_refused(&self.broker, &publisher.client_id, &refused.reason, refused.token);
+        self.late_token_refused(&publisher.client_id, &refused.reason, refused.token);
         if matches!(refused.reason, Reason::ServerUnavailable | Reason::AuthzInfoFull) {
             return;
         }

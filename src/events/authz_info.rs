@@ -27,6 +27,7 @@ use super::tick::Ending;
 use super::waiting::Judged;
 use crate::broker::tls::Connection;
 use crate::broker::{AclCheck, Client, ClientKey, Message, Verdict, clock};
+use crate::metrics::{End, Wish};
 use crate::plugin::Plugin;
 use crate::report;
 use crate::session::{Exceeded, Farewell, Phase, Rates};
@@ -144,8 +145,8 @@ impl Plugin {
         Some(match event.access() {
             Access::Publish => self.token_published(settings, event),
             Access::Subscribe => {
-                let code = Denial::AuthzInfoPublishOnly.code();
-                report::denied(&self.broker, &event.client(), "subscribe to", event.topic(), code);
+                let denial = Denial::AuthzInfoPublishOnly;
+                self.denied(&event.client(), Wish::Subscribe, "subscribe to", event.topic(), denial);
                 Verdict::RefuseAccess
             }
             // A message from before the topic was one for tokens, or of another plugin's.
@@ -199,7 +200,7 @@ impl Plugin {
 
     /// A Will comes by no `MESSAGE` event, so that it could not be hidden.
     fn will_for_authz_info(&self, event: AclCheck<'_>) -> Verdict {
-        report::denied(&self.broker, &event.client(), "send a Will to", event.topic(), Denial::AuthzInfoWill.code());
+        self.denied(&event.client(), Wish::Will, "send a Will to", event.topic(), Denial::AuthzInfoWill);
         Verdict::RefuseAccess
     }
 
@@ -229,6 +230,7 @@ impl Plugin {
         if !self.held.borrow_mut().hold(Rc::from(token), None) {
             return Err(Reason::AuthzInfoFull).about(fingerprint).map_err(NotTaken::NoRoom);
         }
+        self.counters.tokens_taken.count(0);
         report::token_held(&self.broker, client, fingerprint);
         self.take_up_arrivals();
         Ok(())
@@ -253,18 +255,16 @@ impl Plugin {
                     Exceeded::Client { tell } => (Reason::AuthzInfoRate, tell),
                     Exceeded::Total { tell } => (Reason::AuthzInfoRateTotal, tell),
                 };
-                if tell {
-                    report::token_refused(&self.broker, client, &reason, None);
-                }
+                self.published_token_refused(client, &reason, None, tell);
                 return;
             }
             NotTaken::NoRoom(refused) => {
-                report::token_refused(&self.broker, client, &refused.reason, refused.token);
+                self.published_token_refused(client, &refused.reason, refused.token, true);
                 return;
             }
             NotTaken::Bad(refused) => refused,
         };
-        report::token_refused(&self.broker, client, &refused.reason, refused.token);
+        self.published_token_refused(client, &refused.reason, refused.token, true);
         if event.qos() == 0 || !client.speaks_mqtt5() {
             let no_token =
                 matches!(&refused.reason, Reason::Profile(refusal) if refusal.kind() == RefusalKind::Malformed);
@@ -278,6 +278,7 @@ impl Plugin {
         if let Some(session) = sessions.of(client) {
             session.phase.set(Phase::Ending);
             session.farewell.set(farewell);
+            self.counters.end(End::BadToken);
             self.endings.borrow_mut().push(client.key());
             return;
         }
@@ -301,6 +302,7 @@ impl Plugin {
             };
             if is_same && session.phase.get() == Phase::Connected {
                 session.phase.set(Phase::Ending);
+                self.counters.end(End::BadToken);
                 self.endings.borrow_mut().push(key);
             }
             return;

@@ -15,6 +15,7 @@ use super::delayed::Form;
 use super::waiting::Judged;
 use crate::broker::tls::{Connection, PeerCertificate};
 use crate::broker::{BasicAuth, Client, Password, Verdict, clock};
+use crate::metrics::WayIn;
 use crate::plugin::Plugin;
 use crate::report;
 use crate::session::Rights;
@@ -25,7 +26,8 @@ impl Plugin {
             return verdict;
         }
         self.follow_remote_without_ticks();
-        self.verdict_on_connect(&event.client, self.judge_credentials(event))
+        let (way, outcome) = self.judge_credentials(event);
+        self.verdict_on_connect(&event.client, way, outcome)
     }
 
     /// When the broker has read its configuration again, it asks about each client that is connected, with the user name
@@ -50,7 +52,7 @@ impl Plugin {
             // What the anonymous may now, as if this one had only just come.
             Rights::Public | Rights::AuthzInfo => match anonymous_rights(&configuration) {
                 Some((rights, _)) => {
-                    session.rights = rights;
+                    sessions.replace_rights(client.key(), rights);
                     Verdict::Allow
                 }
                 None => Verdict::RefuseClient,
@@ -58,18 +60,22 @@ impl Plugin {
         })
     }
 
-    fn judge_credentials(&self, event: &BasicAuth<'_>) -> Result<Verdict, Refused> {
+    /// How the client comes, and what becomes of it.
+    fn judge_credentials(&self, event: &BasicAuth<'_>) -> (WayIn, Result<Verdict, Refused>) {
         let client = &event.client;
         let password = event.password.as_ref().map(bytes);
         let takes_opaque = self.remote.borrow().takes_opaque_tokens();
         let parse = if takes_opaque { Credentials::parse_with_opaque } else { Credentials::parse };
-        match parse(event.user_name, password).map_err(Reason::from)? {
-            Credentials::None => self.without_credentials(client),
-            Credentials::Foreign => self.other_client(client, Reason::NoToken),
-            Credentials::TokenInUsername { token, password } => {
-                self.with_token(client, &token, &Form::UserName(password))
+        match parse(event.user_name, password) {
+            Err(refusal) => (WayIn::Unreadable, Err(Reason::from(refusal).into())),
+            Ok(Credentials::None) => self.without_credentials(client),
+            Ok(Credentials::Foreign) => (WayIn::Other, self.other_client(client, Reason::NoToken)),
+            Ok(Credentials::TokenInUsername { token, password }) => {
+                (WayIn::UserName, self.with_token(client, &token, &Form::UserName(password)))
             }
-            Credentials::Draft00(draft00) => self.draft00(client, &draft00),
+            Ok(Credentials::Draft00(draft00)) => {
+                (Form::Draft00(&draft00).way().unwrap_or(WayIn::Unreadable), self.draft00(client, &draft00))
+            }
         }
     }
 
@@ -187,21 +193,27 @@ impl Plugin {
         Ok(self.replays.borrow_mut().insert(&fields, clock::now())?)
     }
 
-    fn without_credentials(&self, client: &Client<'_>) -> Result<Verdict, Refused> {
+    fn without_credentials(&self, client: &Client<'_>) -> (WayIn, Result<Verdict, Refused>) {
         if let Some(outcome) = self.by_tls(client) {
-            return outcome;
+            return (self.way_by_tls(client), outcome);
         }
         if self.has_raw_key(client) {
-            return Err(Reason::RawKeyWithoutToken.into());
+            return (WayIn::RawKey, Err(Reason::RawKeyWithoutToken.into()));
         }
         let Some((rights, what)) = anonymous_rights(&self.configuration()) else {
             let has_certificate = PeerCertificate::of_client(client).is_some();
-            let refusal = if has_certificate { Reason::CertificateWithoutToken } else { Reason::Anonymous };
-            return self.other_client(client, refusal);
+            let (way, refusal) = if has_certificate {
+                (WayIn::Certificate, Reason::CertificateWithoutToken)
+            } else {
+                (WayIn::Anonymous, Reason::Anonymous)
+            };
+            return (way, self.other_client(client, refusal));
         };
-        self.insert_without_token(client, rights, what)?;
-        report::admitted(&self.broker, client, what, None);
-        Ok(Verdict::Allow)
+        let outcome = self.insert_without_token(client, rights, what).map(|()| {
+            report::admitted(&self.broker, client, what, None);
+            Verdict::Allow
+        });
+        (WayIn::Anonymous, outcome)
     }
 
     /// A client that has nothing to do with ACE.

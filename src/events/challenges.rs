@@ -12,6 +12,7 @@ use super::admission::Refused;
 use super::waiting::Pending;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey};
+use crate::metrics::WayIn;
 use crate::plugin::Plugin;
 
 /// A challenge and what it was sent for.
@@ -25,6 +26,8 @@ pub(super) struct Challenge {
     pub(super) lease: Option<Lease>,
     /// Whether the client was connected already, and the token is to take the place of its old one.
     pub(super) reauthentication: bool,
+    /// How the client came.
+    pub(super) way: WayIn,
 }
 
 /// What is known of the token that a challenge is for.
@@ -57,6 +60,16 @@ pub struct Challenges {
 }
 
 impl Challenges {
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// How many wait for a judgement of their token; some may have gone since.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Opens a challenge. One that the client has not answered is void.
     pub(super) fn open(&mut self, key: ClientKey, challenge: Challenge) {
         if self.open.is_empty() {

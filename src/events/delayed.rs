@@ -15,8 +15,8 @@ use super::admission::Refused;
 use super::waiting::Pending;
 use crate::broker::tls::{self, Connection};
 use crate::broker::{Client, ClientKey, Verdict};
+use crate::metrics::WayIn;
 use crate::plugin::Plugin;
-use crate::report;
 
 /// More of a password than any proof has, in bytes: what is beyond is of no interest.
 const PASSWORD_KEPT: usize = 256;
@@ -59,6 +59,16 @@ impl Password {
 }
 
 impl Form<'_> {
+    /// How the client comes; `None` if that is to be asked TLS.
+    pub(super) const fn way(&self) -> Option<WayIn> {
+        Some(match self {
+            Self::UserName(_) => WayIn::UserName,
+            Self::Draft00(draft00) if draft00.freshness.is_some() => WayIn::Draft00Timed,
+            Self::Draft00(_) => WayIn::Draft00Exporter,
+            Self::Tls => return None,
+        })
+    }
+
     fn keep(&self) -> KeptForm {
         match self {
             Self::UserName(password) => KeptForm::UserName(Password::of(password)),
@@ -149,10 +159,12 @@ impl Plugin {
         outcome: Result<Box<ValidatedToken>, Refused>,
     ) {
         let outcome = outcome.and_then(|token| self.prove(client, &token, &form.form(), Some(connection)));
+        let way = form.form().way().unwrap_or_else(|| self.way_by_tls(client));
+        self.count_connection(way, &outcome);
         let is_let_in = match outcome {
             Ok(verdict) => verdict == Verdict::Allow,
             Err(refused) => {
-                report::refused(&self.broker, client, &refused.reason, refused.token);
+                self.refused(client, &refused.reason, refused.token);
                 // The broker has one code for all, which follows on a connection that has been cut.
                 if self.tell_refusal(client, Some(connection), &refused.reason) {
                     connection.cut();

@@ -14,15 +14,15 @@ use super::tls_identity::is_named_by_tls;
 use super::waiting::{Judged, Pending};
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ExtendedAuth, Verdict, clock};
+use crate::metrics::{End, WayIn};
 use crate::plugin::Plugin;
-use crate::report;
 use crate::session::Phase;
 
 impl Plugin {
     pub(crate) fn on_extended_auth_start(&self, event: &ExtendedAuth<'_>) -> Verdict {
         if event.method != Some(METHOD.as_bytes()) {
             if self.has_raw_key(&event.client) {
-                return self.verdict(&event.client, Err(Reason::RawKeyWithoutToken.into()));
+                return self.verdict(&event.client, WayIn::RawKey, Err(Reason::RawKeyWithoutToken.into()));
             }
             // Another plugin's, or nobody's: then the broker answers 0x8C, Bad authentication method.
             return Verdict::Defer;
@@ -30,11 +30,12 @@ impl Plugin {
         self.follow_remote_without_ticks();
         let connection = self.connection_of(&event.client);
         let reauthentication = self.is_reauthentication(&event.client, connection.as_ref());
-        let outcome = self.start_authentication(event, connection, reauthentication);
+        let way = way_of(event.data, reauthentication);
+        let outcome = self.start_authentication(event, connection, way);
         if reauthentication {
-            self.tell_outcome(&event.client, connection.as_ref(), true, outcome)
+            self.tell_outcome(&event.client, connection.as_ref(), way, outcome)
         } else {
-            self.verdict_on_connect(&event.client, outcome)
+            self.verdict_on_connect(&event.client, way, outcome)
         }
     }
 
@@ -42,14 +43,14 @@ impl Plugin {
         let challenge = self.challenges.borrow_mut().take(&event.client);
         match challenge {
             Some(challenge) => {
-                let reauthentication = challenge.reauthentication;
+                let way = challenge.way;
                 let connection = self.connection_of(&event.client);
                 let outcome = self.finish_authentication(event, challenge, connection);
-                self.tell_outcome(&event.client, connection.as_ref(), reauthentication, outcome)
+                self.tell_outcome(&event.client, connection.as_ref(), way, outcome)
             }
             None if event.method.is_some_and(|method| method != METHOD.as_bytes()) => Verdict::Defer,
             None if self.ends_by_stray_answer(&event.client) => Verdict::Continue,
-            None => self.verdict(&event.client, Err(Reason::NoChallenge.into())),
+            None => self.verdict(&event.client, WayIn::Challenge, Err(Reason::NoChallenge.into())),
         }
     }
 
@@ -61,11 +62,13 @@ impl Plugin {
         &self,
         client: &Client<'_>,
         connection: Option<&Connection>,
-        reauthentication: bool,
+        way: WayIn,
         outcome: Result<Verdict, Refused>,
     ) -> Verdict {
+        self.count_connection(way, &outcome);
+        let reauthentication = way == WayIn::Reauthentication;
         outcome.unwrap_or_else(|refused| {
-            report::refused(&self.broker, client, &refused.reason, refused.token);
+            self.refused(client, &refused.reason, refused.token);
             let packet = match (ConnectReason::of(&refused.reason), reauthentication) {
                 (reason, false) => connack(reason, &self.configuration().as_hints),
                 (ConnectReason::NotAuthorized, true) => DISCONNECT_NOT_AUTHORIZED.into(),
@@ -91,8 +94,9 @@ impl Plugin {
         if session.phase.get() == Phase::Connected {
             session.phase.set(Phase::Ending);
             self.endings.borrow_mut().push(client.key());
+            self.counters.end(End::StrayAnswer);
             let token = session.grant().map(|grant| grant.fingerprint);
-            report::refused(&self.broker, client, &Reason::NoChallenge, token);
+            self.refused(client, &Reason::NoChallenge, token);
         }
         true
     }
@@ -101,9 +105,10 @@ impl Plugin {
         &self,
         event: &ExtendedAuth<'_>,
         connection: Option<Connection>,
-        reauthentication: bool,
+        way: WayIn,
     ) -> Result<Verdict, Refused> {
         let client = &event.client;
+        let reauthentication = way == WayIn::Reauthentication;
         // After a successful authentication the user name is the one that we have set.
         // Some listeners have the broker make one of what TLS has proved.
         if !reauthentication && client.user_name().is_some_and(|name| !is_named_by_tls(client, name)) {
@@ -120,7 +125,7 @@ impl Plugin {
             }
             AuthenticationData::Challenge { token } => {
                 let judged = self.judge(token)?;
-                self.token_alone(event, judged, connection, reauthentication)
+                self.token_alone(event, judged, connection, way)
             }
             // The proof makes the client id, which anybody can say, harmless.
             AuthenticationData::StoredToken => {
@@ -128,7 +133,7 @@ impl Plugin {
                 let held = self.held.borrow().of_client(client_id, clock::now());
                 let token = held.ok_or(Reason::NoTokenHeld)?;
                 let judged = self.judge_again(&token)?;
-                self.token_alone(event, judged, connection, reauthentication)
+                self.token_alone(event, judged, connection, way)
             }
         }
     }
@@ -139,16 +144,17 @@ impl Plugin {
         event: &ExtendedAuth<'_>,
         token: Judged,
         connection: Option<Connection>,
-        reauthentication: bool,
+        way: WayIn,
     ) -> Result<Verdict, Refused> {
         let client = &event.client;
+        let reauthentication = way == WayIn::Reauthentication;
         let token = match token {
             Judged::Good(token) => token,
             Judged::Later(pending) => match self.hold_back(connection, pending) {
                 Ok(pending) => {
                     let about = pending.fingerprint();
                     let token = Challenged::Pending(pending);
-                    return self.challenge(event, token, connection, reauthentication).about(about);
+                    return self.challenge(event, token, connection, way).about(about);
                 }
                 Err(pending) => self.wait_for(pending)?,
             },
@@ -156,7 +162,7 @@ impl Plugin {
         match &token.confirmation {
             Confirmation::Key(_) => {
                 let about = token.fingerprint;
-                self.challenge(event, Challenged::Good(token), connection, reauthentication).about(about)
+                self.challenge(event, Challenged::Good(token), connection, way).about(about)
             }
             Confirmation::Certificate(_) | Confirmation::Thumbprint(_) => {
                 self.prove_by_tls(client, &token).about(token.fingerprint)?;
@@ -192,7 +198,7 @@ impl Plugin {
         event: &ExtendedAuth<'_>,
         token: Challenged,
         connection: Option<Connection>,
-        reauthentication: bool,
+        way: WayIn,
     ) -> Result<Verdict, Reason> {
         let client_id = event.client.id().ok_or(Reason::NoClientId)?.into();
         let mut nonce = [0; NONCE_BYTES];
@@ -205,7 +211,8 @@ impl Plugin {
             Challenged::Refused(_) | Challenged::Pending(_) => None,
         };
         let sent = clock::now();
-        let challenge = Challenge { client_id, nonce, token, connection, sent, lease, reauthentication };
+        let reauthentication = way == WayIn::Reauthentication;
+        let challenge = Challenge { client_id, nonce, token, connection, sent, lease, reauthentication, way };
         self.challenges.borrow_mut().open(event.client.key(), challenge);
         Ok(Verdict::Continue)
     }
@@ -264,5 +271,16 @@ impl Plugin {
         }
         // If it has a user name, that was found to be one that the broker has made.
         self.admit(client, token, Entrance { keeps_user_name: client.user_name().is_some(), ..entrance })
+    }
+}
+
+/// How a client comes that sends this.
+fn way_of(data: &[u8], reauthentication: bool) -> WayIn {
+    match AuthenticationData::parse(data) {
+        _ if reauthentication => WayIn::Reauthentication,
+        Ok(AuthenticationData::WithProof { .. }) => WayIn::Exporter,
+        Ok(AuthenticationData::Challenge { .. }) => WayIn::Challenge,
+        Ok(AuthenticationData::StoredToken) => WayIn::Held,
+        Err(_) => WayIn::Unreadable,
     }
 }

@@ -11,6 +11,7 @@ use ace_resource_server::Reason;
 use ace_resource_server::remote::{Confirmed, IntrospectionNews, Lease};
 use ace_resource_server::rights::Grant;
 
+use super::reports::end_for;
 use super::waiting::Judged;
 use crate::broker::{ClientKey, Level, clock};
 use crate::plugin::Plugin;
@@ -160,6 +161,7 @@ impl Plugin {
             return;
         };
         session.phase.set(Phase::Ending);
+        self.counters.end(end_for(reason));
         self.endings.borrow_mut().push(key);
         let id = session.client_id.to_string_lossy();
         let token = session.grant().map(|grant| grant.fingerprint).as_ref().map(Fingerprint::to_string);

@@ -15,8 +15,8 @@ use ace_resource_server::config::OtherClients;
 use super::admission::{About, Refused};
 use crate::broker::tls::{self, OfferedPsk};
 use crate::broker::{PskKey, Verdict, clock};
+use crate::metrics::{Outcome, WayIn};
 use crate::plugin::Plugin;
-use crate::report;
 
 /// How many of a handshake's identities are looked at. A client needs one, and a second one where it can resume a session; one
 /// that offers thousands wants us to work.
@@ -69,7 +69,8 @@ impl Plugin {
         }
         // One line for each handshake, however many identities it has, and one when there are too many.
         if count == 1 || count == IDENTITIES_LOOKED_AT + 1 {
-            report::refused(&self.broker, &event.client, &refused.reason, refused.token);
+            self.counters.connection(WayIn::Psk, Outcome::Refused);
+            self.refused(&event.client, &refused.reason, refused.token);
         }
         Verdict::RefuseClient
     }

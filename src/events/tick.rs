@@ -8,6 +8,7 @@ use ace_profile::{Quoted, Timestamp};
 use super::packets::{DISCONNECT_NOT_AUTHORIZED, DISCONNECT_PAYLOAD_FORMAT_INVALID};
 use crate::broker::tls::Connection;
 use crate::broker::{ClientKey, Level};
+use crate::metrics::End;
 use crate::plugin::Plugin;
 use crate::session::{Farewell, Phase};
 
@@ -34,6 +35,7 @@ impl Plugin {
             self.end(ending);
         }
         self.sweep(now);
+        self.tell_metrics(instant);
     }
 
     fn end_expired(&self, now: Timestamp) {
@@ -44,6 +46,7 @@ impl Plugin {
                 continue;
             }
             session.phase.set(Phase::Ending);
+            self.counters.end(End::Expired);
             self.endings.borrow_mut().push(key);
             let id = session.client_id.to_string_lossy();
             let token = session.grant().map(|grant| grant.fingerprint.to_string()).unwrap_or_default();
@@ -101,10 +104,7 @@ impl Plugin {
             // Without TLS there is nothing to cut: it may stay, and do nothing.
             None if !self.broker.is_2_1() => session.phase.set(Phase::Ending),
             // The broker did not tell of the disconnection, or had none to make.
-            _ => {
-                session.phase.set(Phase::Departed);
-                session.lease = None;
-            }
+            _ => sessions.give_up(ending.key),
         }
     }
 }

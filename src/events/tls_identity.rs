@@ -19,6 +19,7 @@ use super::delayed::Form;
 use super::waiting::Judged;
 use crate::broker::tls::{self, Connection, OfferedPsk, PeerCertificate};
 use crate::broker::{Client, Level, Verdict, clock};
+use crate::metrics::{Outcome, WayIn};
 use crate::plugin::Plugin;
 use crate::report;
 use crate::session::{Phase, Rights, Session};
@@ -39,6 +40,14 @@ impl Proved {
     /// Whether the token is bound to what is proved: when it was judged again, its server may have said something else than before.
     fn is_for(&self, token: &ValidatedToken) -> bool {
         token.binding().is_some_and(|binding| self.names.iter().any(|name| **name == *binding))
+    }
+
+    const fn way(&self) -> WayIn {
+        match (&self.psk, self.has_raw_key) {
+            (Some(_), _) => WayIn::Psk,
+            (None, true) => WayIn::RawKey,
+            (None, false) => WayIn::Certificate,
+        }
     }
 
     /// For the log.
@@ -70,6 +79,11 @@ impl Plugin {
         let token = self.token_for(&proved_of(client)?)?;
         let judged = self.judge_again(&token);
         Some(judged.and_then(|judged| self.prove_judged(client, judged, &Form::Tls, self.connection_of(client))))
+    }
+
+    /// How a client comes that brings nothing in CONNECT.
+    pub(super) fn way_by_tls(&self, client: &Client<'_>) -> WayIn {
+        proved_of(client).map_or(WayIn::Anonymous, |proved| proved.way())
     }
 
     /// Lets a client in by a good token for what TLS has proved.
@@ -128,12 +142,14 @@ impl Plugin {
                 lease = by;
                 self.remember(&client_id, &user_name, &grant, token);
                 if is_to_be_told {
+                    self.counters.connection(proved.way(), Outcome::Admitted);
                     report::admitted(&self.broker, client, proved.how(), Some(token.fingerprint));
                 }
                 Rights::Token(grant)
             }
             Some((_, Err(refused))) => {
-                report::refused(&self.broker, client, &refused.reason, refused.token);
+                self.counters.connection(proved.way(), Outcome::Refused);
+                self.refused(client, &refused.reason, refused.token);
                 self.rights_of_others()
             }
             None => self.rights_of_others(),

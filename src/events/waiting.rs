@@ -205,6 +205,7 @@ impl Plugin {
     pub(super) fn follow_remote_without_ticks(&self) {
         if !self.has_ticks() {
             self.follow_remote(Instant::now());
+            self.tell_metrics(Instant::now());
         }
     }
 

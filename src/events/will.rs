@@ -8,8 +8,8 @@ use ace_resource_server::rights::Access;
 use ace_resource_server::rights::Denial;
 
 use crate::broker::WillSet;
+use crate::metrics::{End, Wish};
 use crate::plugin::Plugin;
-use crate::report;
 use crate::session::{Phase, Rights, Session};
 
 impl Plugin {
@@ -26,8 +26,9 @@ impl Plugin {
         }
         let Some(denial) = self.will_denied(session, event.topic) else { return };
         session.phase.set(Phase::Ending);
+        self.counters.end(End::Will);
         self.endings.borrow_mut().push(event.client.key());
-        report::denied(&self.broker, &event.client, "set a Will for", event.topic, denial.code());
+        self.denied(&event.client, Wish::Will, "set a Will for", event.topic, denial);
     }
 
     /// Why a client may not have a Will for this topic; `None` if it may.

@@ -108,6 +108,8 @@ labels! {
         BadToken = "bad-token",
         /// The client has answered without having been challenged.
         StrayAnswer = "stray-answer",
+        /// An operator has ended it by a command.
+        Command = "command",
     }
 }
 

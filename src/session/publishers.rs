@@ -78,6 +78,18 @@ impl Publishers {
         })
     }
 
+    /// How many are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_expiry.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_expiry.is_empty()
+    }
+
     /// Forgets those whose tokens have expired.
     pub fn forget_expired(&mut self, now: Timestamp) {
         while self.by_expiry.first().is_some_and(|(expires, ..)| *expires <= now) {

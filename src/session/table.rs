@@ -15,6 +15,7 @@ use ace_resource_server::rights::Grant;
 use super::address_map::AddressMap;
 use crate::broker::tls::Connection;
 use crate::broker::{Client, ClientKey};
+use crate::metrics::Holding;
 
 /// What a client may do.
 #[derive(Debug, Clone)]
@@ -156,12 +157,17 @@ impl Session {
     }
 }
 
+/// How many sessions are looked at to see when they end.
+const LOOKED_AT: usize = 65_536;
+
 /// All sessions.
 #[derive(Debug, Default)]
 pub struct Sessions {
     by_key: AddressMap<Session>,
     by_expiry: BTreeSet<(Timestamp, ClientKey)>,
     by_proof: HashMap<Box<str>, BTreeSet<ClientKey>>,
+    /// How many are connected, by what their rights are.
+    holding: [usize; Holding::COUNT],
 }
 
 impl Sessions {
@@ -186,6 +192,7 @@ impl Sessions {
     pub fn insert(&mut self, key: ClientKey, session: Session) {
         self.forget_expiry(key);
         self.forget_proofs(key);
+        self.count_out(key);
         if let Some(grant) = session.grant() {
             self.by_expiry.insert((grant.expires, key));
         }
@@ -193,6 +200,7 @@ impl Sessions {
             self.by_proof.entry(proof.clone()).or_default().insert(key);
         }
         self.by_key.insert(key.address(), session);
+        self.count_in(key);
     }
 
     /// The clients whose rights rest on this proof of TLS's.
@@ -217,10 +225,31 @@ impl Sessions {
     /// Gives a session another token's rights.
     pub fn replace_grant(&mut self, key: ClientKey, grant: Rc<Grant>, lease: Option<Lease>) {
         self.forget_expiry(key);
+        self.count_out(key);
         if let Some(session) = self.by_key.get_mut(key.address()) {
             self.by_expiry.insert((grant.expires, key));
             session.rights = Rights::Token(grant);
             session.lease = lease;
+        }
+        self.count_in(key);
+    }
+
+    /// Gives a session other rights, which are not a token's.
+    pub fn replace_rights(&mut self, key: ClientKey, rights: Rights) {
+        self.forget_expiry(key);
+        self.count_out(key);
+        if let Some(session) = self.by_key.get_mut(key.address()) {
+            session.rights = rights;
+        }
+        self.count_in(key);
+    }
+
+    /// Notes that a client is not there any more, though the broker has not told of it.
+    pub fn give_up(&mut self, key: ClientKey) {
+        self.count_out(key);
+        if let Some(session) = self.by_key.get_mut(key.address()) {
+            session.phase.set(Phase::Departed);
+            session.lease = None;
         }
     }
 
@@ -230,6 +259,7 @@ impl Sessions {
         let key = client.key();
         self.forget_expiry(key);
         self.forget_proofs(key);
+        self.count_out(key);
         let Some(session) = self.by_key.get_mut(key.address()) else { return };
         session.lease = None;
         // What was noted of a client without rights is of no use any more.
@@ -245,6 +275,7 @@ impl Sessions {
     pub fn forget(&mut self, key: ClientKey) {
         self.forget_expiry(key);
         self.forget_proofs(key);
+        self.count_out(key);
         self.by_key.remove(key.address());
     }
 
@@ -301,6 +332,31 @@ impl Sessions {
         connected.for_each(|(_, address, session)| look(ClientKey::at(address), session));
     }
 
+    /// How many clients are connected whose rights are such.
+    #[must_use]
+    pub fn holding(&self, rights: Holding) -> usize {
+        self.holding.get(rights as usize).copied().unwrap_or_default()
+    }
+
+    /// How many sessions' tokens end before each of these points in time, which come in order. Beyond [`LOOKED_AT`] sessions, it is
+    /// not looked further: there are at least as many.
+    #[must_use]
+    pub fn ending_before<const N: usize>(&self, bounds: [Timestamp; N]) -> [usize; N] {
+        let mut ending = [0; N];
+        let last = bounds.last().copied().unwrap_or(Timestamp::EPOCH);
+        let soon = self.by_expiry.iter().map(|(expires, _)| *expires).take_while(|expires| *expires < last);
+        for expires in soon.take(LOOKED_AT) {
+            if let Some(number) = bounds.iter().position(|bound| expires < *bound).and_then(|at| ending.get_mut(at)) {
+                *number += 1;
+            }
+        }
+        let mut so_far = 0;
+        ending.map(|number| {
+            so_far += number;
+            so_far
+        })
+    }
+
     /// How many sessions there are, departed ones included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -311,6 +367,29 @@ impl Sessions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_key.len() == 0
+    }
+
+    fn count_in(&mut self, key: ClientKey) {
+        if let Some(number) = self.held_by(key).and_then(|holding| self.holding.get_mut(holding as usize)) {
+            *number += 1;
+        }
+    }
+
+    fn count_out(&mut self, key: ClientKey) {
+        if let Some(number) = self.held_by(key).and_then(|holding| self.holding.get_mut(holding as usize)) {
+            *number = number.saturating_sub(1);
+        }
+    }
+
+    /// What a session counts as; `None` if its client has gone.
+    fn held_by(&self, key: ClientKey) -> Option<Holding> {
+        let session = self.by_key.get(key.address()).filter(|session| session.phase.get() != Phase::Departed)?;
+        Some(match session.rights {
+            Rights::Token(_) => Holding::Token,
+            Rights::Public => Holding::Public,
+            Rights::AuthzInfo => Holding::AuthzInfo,
+            Rights::Foreign => Holding::Other,
+        })
     }
 
     fn forget_expiry(&mut self, key: ClientKey) {
@@ -355,6 +434,38 @@ mod tests {
         sessions.replace_grant(keys[2], grant(40), None);
         assert_eq!(sessions.take_expired(Timestamp::from_unix_seconds(30)), [keys[0]]);
         assert_eq!(sessions.take_expired(Timestamp::MAX), [keys[2]]);
+    }
+
+    #[test]
+    fn sessions_are_counted_while_they_are_there() {
+        let mut sessions = Sessions::default();
+        let keys: Vec<ClientKey> = (1..=3).map(|n| ClientKey::for_test(n * 64)).collect();
+        let counted = |sessions: &Sessions| Holding::ALL.iter().map(|it| sessions.holding(*it)).collect::<Vec<_>>();
+        sessions.insert(keys[0], with_token(10));
+        sessions.insert(keys[1], Session::for_test(Rights::Public));
+        sessions.insert(keys[2], Session::for_test(Rights::Foreign));
+        assert_eq!(counted(&sessions), [1, 1, 0, 1]);
+        sessions.insert(keys[2], with_token(20));
+        sessions.replace_grant(keys[1], grant(30), None);
+        assert_eq!(counted(&sessions), [3, 0, 0, 0]);
+        sessions.replace_rights(keys[1], Rights::AuthzInfo);
+        sessions.give_up(keys[0]);
+        sessions.forget(keys[0]);
+        assert_eq!(counted(&sessions), [1, 0, 1, 0]);
+        sessions.forget(keys[1]);
+        sessions.insert(keys[2], with_token(40));
+        assert_eq!(counted(&sessions), [1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn it_is_known_how_many_end_soon() {
+        let mut sessions = Sessions::default();
+        for (n, expires) in [(1, 5), (2, 10), (3, 19), (4, 20), (5, 300)] {
+            sessions.insert(ClientKey::for_test(n * 64), with_token(expires));
+        }
+        let before = |bounds: [u64; 3]| sessions.ending_before(bounds.map(Timestamp::from_unix_seconds));
+        assert_eq!(before([10, 20, 30]), [1, 3, 4]);
+        assert_eq!(before([1, 2, 3]), [0, 0, 0]);
     }
 
     #[test]

@@ -44,6 +44,9 @@ mod introspection;
 mod late_wills;
 mod live_keys;
 mod load;
+mod metrics;
+mod metrics_listener;
+mod metrics_topics;
 mod mqtt311;
 mod mutual_tls;
 mod oidc_provider;
@@ -51,6 +54,7 @@ mod operating;
 mod psk;
 mod raw_keys;
 mod reauthentication;
+mod refusal_log;
 mod relative_expiry;
 mod restarts;
 mod revocation;
@@ -128,6 +132,10 @@ static CASES: &[&[Case]] = &[
     waiting::CASES,
     control::CASES,
     examples::CASES,
+    metrics::CASES,
+    metrics_listener::CASES,
+    metrics_topics::CASES,
+    refusal_log::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 

@@ -233,6 +233,15 @@ int mosquitto_kick_client_by_clientid(const char *id, bool with_will)
 	return ACE_ERR_SUCCESS;
 }
 
+int mosquitto_broker_publish_copy(const char *id, const char *topic, int length, const void *payload, int qos, bool retain, void *properties)
+{
+	REQUIRE(id == NULL && properties == NULL, "a message to one client");
+	REQUIRE(topic != NULL && topic[0] != 0 && strpbrk(topic, "+#") == NULL, "a message to no topic");
+	REQUIRE(length >= 0 && (length == 0) == (payload == NULL), "a message of %d bytes", length);
+	REQUIRE(qos == 0 && retain, "a message that is not kept");
+	return ACE_ERR_SUCCESS;
+}
+
 enum { LINES_MAX = 8192, SECRETS_MAX = 32 };
 static char *lines[LINES_MAX];
 static int line_count;

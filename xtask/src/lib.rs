@@ -12,6 +12,7 @@ pub mod deny;
 pub mod package;
 pub mod paths;
 pub mod process;
+pub mod promtool;
 pub mod servers;
 pub mod setup;
 pub mod test;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, clients, demo, deny, package, servers, setup, test, trees};
+use xtask::{abi, bindings, brokers, clients, demo, deny, package, promtool, servers, setup, test, trees};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -67,6 +67,10 @@ enum Task {
     /// They are the authorization servers oidc-provider from npm and glewlwyd from Debian, and Debian's proxy HAProxy.
     /// They are installed nowhere. No root rights are needed.
     Servers,
+    /// Fetches Prometheus' program that judges metrics, for the tests to ask, as target/tools/promtool
+    ///
+    /// It comes out of Debian's package, which is installed nowhere. No root rights are needed.
+    Promtool,
     /// Makes minimal Debian systems from this machine's Debian mirror, as target/trees/SUITE.tar
     ///
     /// For container images where there is no registry, and to try packages in. Without root's rights the package
@@ -152,6 +156,10 @@ fn carry_out(task: Task) -> Result<()> {
                     broker.launcher.display()
                 );
             }
+            Ok(())
+        }
+        Task::Promtool => {
+            println!("{}", promtool::fetch()?.display());
             Ok(())
         }
         Task::Servers => {

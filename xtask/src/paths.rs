@@ -49,6 +49,12 @@ pub fn packages() -> PathBuf {
     target().join("packages")
 }
 
+/// Prometheus' program that judges metrics, as `cargo xtask promtool` leaves it.
+#[must_use]
+pub fn promtool() -> PathBuf {
+    target().join("tools").join("promtool")
+}
+
 /// The list of fetched brokers, see [`crate::brokers::index`].
 #[must_use]
 pub fn broker_index() -> PathBuf {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::brokers::{self, Broker};
 use crate::conformance::{self, Document};
-use crate::{abi, bindings, cargo, clients, paths, process, servers, setup};
+use crate::{abi, bindings, cargo, clients, paths, process, promtool, servers, setup};
 
 /// The plugin's test program that runs real brokers.
 const BROKER_SUITE: &str = "broker";
@@ -43,7 +43,7 @@ impl Choice {
 pub fn run(choice: &Choice) -> Result<()> {
     let wanted = brokers::releases_named(&choice.brokers)?;
     setup::ensure(setup::TEST)?;
-    let mut progress = Progress::of(if choice.quick { 5 } else { 10 });
+    let mut progress = Progress::of(if choice.quick { 5 } else { 11 });
 
     progress.step("unit tests of every crate", || {
         process::run(cargo::test().args(["--lib", "--bins"]).args(filter(choice)))
@@ -66,6 +66,7 @@ pub fn run(choice: &Choice) -> Result<()> {
     })?;
     progress.step("servers that others have written", || servers::fetch().map(drop))?;
     progress.step("what the examples need", || clients::fetch().map(drop))?;
+    progress.step("Prometheus' judge of metrics", || promtool::fetch().map(drop))?;
     progress.step("the header describes the brokers", || abi::check(&tested))?;
     progress.step("the plugin in the brokers", || broker_suite(choice, &tested))
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::broker::ClientKey;
 use crate::control::{Asked, Command, subject_of};
+use crate::metrics::End;
 use crate::plugin::Plugin;
 use crate::session::{Farewell, Phase};
 
@@ -121,6 +122,7 @@ impl Plugin {
         let session = sessions.get_mut(key).filter(|session| session.phase.get() == Phase::Connected)?;
         session.phase.set(Phase::Ending);
         session.farewell.set(Farewell::Administrative);
+        self.counters.end(End::Command);
         let [first, _] = &mut *self.commands.ended.borrow_mut();
         first.push(key);
         Some(session.lease.as_ref().map(Lease::token))

@@ -262,6 +262,18 @@ impl Broker {
         kibibytes * 1024
     }
 
+    /// How many files and connections the process has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process's files").count()
+    }
+
+    /// The names of the process's threads.
+    pub fn thread_names(&self) -> Vec<String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process's threads");
+        let names = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+        names.map(|name| name.trim_end().to_owned()).collect()
+    }
+
     /// The process runs, and a client that comes now is let in and served.
     pub fn assert_alive(&mut self) {
         let ended = self.child.try_wait().expect("the process");

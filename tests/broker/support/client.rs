@@ -97,6 +97,7 @@ impl Client {
     }
 
     fn tls_over(transport: TcpStream, config: Arc<ClientConfig>) -> Self {
+        let port = transport.peer_addr().expect("the broker's address").port();
         let name = ServerName::try_from("localhost").expect("a name");
         let connection = ClientConnection::new(config, name).expect("a TLS client");
         let mut stream = StreamOwned::new(connection, transport);

@@ -15,6 +15,7 @@ pub mod https_server;
 pub mod introspector;
 pub mod jwe;
 pub mod key;
+pub mod metrics;
 pub mod mosquitto_conf;
 pub mod packet;
 pub mod pki;

@@ -27,6 +27,9 @@ pub struct Setup {
     servers: Vec<String>,
     mqtt: Vec<String>,
     tokens: Vec<String>,
+    metrics: Vec<String>,
+    /// How many lines about refusals of a client the log has in a minute: as many as there are, unless a case is about that.
+    pub refusals_per_minute: u32,
     /// More lines for `mosquitto.conf`, before the listeners.
     pub conf: Vec<String>,
     /// More files for the broker's folder.
@@ -64,6 +67,8 @@ impl Setup {
             servers: Vec::new(),
             mqtt: Vec::new(),
             tokens: Vec::new(),
+            metrics: Vec::new(),
+            refusals_per_minute: 0,
             conf: Vec::new(),
             files: Vec::new(),
             verbatim: None,
@@ -92,6 +97,12 @@ impl Setup {
     /// A line for `[tokens]`.
     pub fn tokens(mut self, line: &str) -> Self {
         self.tokens.push(line.to_owned());
+        self
+    }
+
+    /// A line for `[metrics]`.
+    pub fn metrics(mut self, line: &str) -> Self {
+        self.metrics.push(line.to_owned());
         self
     }
 
@@ -177,6 +188,9 @@ impl Setup {
         lines.extend(self.mqtt.iter().cloned());
         lines.push("[tokens]".to_owned());
         lines.extend(self.tokens.iter().cloned());
+        lines.push("[metrics]".to_owned());
+        lines.extend(self.metrics.iter().cloned());
+        lines.push(format!("[log]\nrefusals_per_minute = {}", self.refusals_per_minute));
         lines.join("\n") + "\n"
     }
 

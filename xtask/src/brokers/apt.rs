@@ -80,6 +80,20 @@ impl Apt {
         Ok(files)
     }
 
+    /// Downloads one package without what it depends on; returns the `.deb` file.
+    ///
+    /// # Errors
+    /// The package cannot be downloaded.
+    pub(crate) fn download_alone(&self, package: &str) -> Result<PathBuf> {
+        let place = self.folder.join("alone");
+        fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+        process::output_of(self.command("apt-get").args(["download", "--quiet=2", package]).current_dir(&place))?;
+        let entries = fs::read_dir(&place).with_context(|| format!("cannot read {}", place.display()))?;
+        let found =
+            entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|it| it == "deb"));
+        found.with_context(|| format!("apt-get has left no file of {package}"))
+    }
+
     fn install(&self, how: &str) -> Command {
         let mut command = self.command("apt-get");
         command.args(["install", "--yes", "--quiet=2", "--no-install-recommends", how]);
