@@ -140,11 +140,12 @@ fn metrics_count_those_who_come_by_tls(ctx: &Ctx) {
     let setup = Setup::with(Authority::new().publishing(&shared)).listener(&["psk_hint ace"]).listener(&MUTUAL);
     let (setup, port) = measured(setup);
     let broker = setup.start(ctx);
-    let key = Key::oct(32);
+    let key = Key::oct(32).named("key-7");
     let jwe = jwe::encrypt(key.jwk().to_string().as_bytes(), &shared, jwe::Management::Dir, "A256GCM");
     let device =
         Device::new(&broker.setup().authority, "meter", key, |claims| claims.set("cnf", json!({ "jwe": jwe })));
-    let psk = Psk::new(device.token.as_bytes(), device.key.secret());
+    device.enter(&broker, Way::Challenge).ping();
+    let psk = Psk::new(b"key-7", device.key.secret());
     let connect = Connect::new(Protocol::V5, "meter");
     drop(Attempt::make(Client::psk(psk.open(broker.port(0))), &connect).accepted());
     expect_connections(port, "psk", "admitted", 1.0);

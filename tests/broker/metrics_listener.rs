@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::broker::free_port;
 use crate::support::case::cases;
-use crate::support::metrics::{Metrics, exchange, get, judge};
+use crate::support::metrics::{Metrics, exchange, get, judge, wait_for};
 use crate::support::{Broker, Ctx, Setup, Way};
 
 cases! {
@@ -125,7 +125,7 @@ fn metrics_listener_follows_a_reload(ctx: &Ctx) {
     broken.verbatim = Some("audience = ".to_owned());
     broker.reload(&broken);
     broker.wait_for_line(&["the old one stays in force"]);
-    assert_eq!(Metrics::scrape(second).of("configuration_in_force"), 0.0);
+    wait_for(second, "it is not in force", |it| it.of("configuration_in_force") == 0.0);
     let off = Setup::with(broker.setup().authority.clone());
     broker.reload(&off);
     let deadline = Instant::now() + crate::support::PATIENCE;
