@@ -29,7 +29,7 @@ pub struct Commands {
     /// Since when they are taken.
     started: Timestamp,
     /// Those of clients that may not command.
-    denials: Denials,
+    pub(super) denials: Denials,
     /// How many were done, and how many were wrong or failed.
     done: Cell<u64>,
     failed: Cell<u64>,
