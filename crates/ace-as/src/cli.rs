@@ -35,7 +35,10 @@ Examples:
                       --client 'remote:lamps/+/set:lamps/#'
 
   A broker on another machine, and tokens that live for five minutes:
-    ace-as init trial --host broker.lan --host 192.168.1.20 --token-lifetime 5m";
+    ace-as init trial --host broker.lan --host 192.168.1.20 --token-lifetime 5m
+
+  Where the usual ports are taken:
+    ace-as init trial --listen 127.0.0.1:18443 --broker-port 18883";
 
 const NEW_KEY_EXAMPLES: &str = "\
 Changing the key, so that no token fails:
@@ -107,6 +110,9 @@ pub(crate) struct InitArgs {
     /// Where the authorization server is to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
     pub(crate) listen: SocketAddr,
+    /// Where the broker is to listen
+    #[arg(long, value_name = "PORT", default_value = "8883", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) broker_port: u16,
     /// How long tokens live: 90s, 5m, 1h, 7d
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub(crate) token_lifetime: String,
@@ -177,6 +183,8 @@ mod tests {
     fn a_bad_client_is_refused_on_the_command_line() {
         assert!(Cli::try_parse_from(["ace-as", "init", "x", "--client", "a:b"]).is_err());
         assert!(Cli::try_parse_from(["ace-as", "init", "x", "--signing", "HS256"]).is_err());
+        assert!(Cli::try_parse_from(["ace-as", "init", "x", "--broker-port", "0"]).is_err());
+        assert!(Cli::try_parse_from(["ace-as", "init", "x", "--broker-port", "18883"]).is_ok());
         assert!(Cli::try_parse_from(["ace-as", "serve", "-v", "-q"]).is_err());
     }
 }

@@ -40,6 +40,7 @@ fn run_init(args: InitArgs) -> Result<(), Box<dyn Error>> {
         folder: args.folder,
         issuer: args.issuer,
         listen: args.listen,
+        broker_port: args.broker_port,
         audience: args.audience,
         hosts: args.hosts,
         clients: args.clients,
@@ -64,7 +65,7 @@ fn print(bytes: &[u8]) -> io::Result<()> {
 }
 
 fn describe(trial: &TrialSet, out: &mut impl io::Write) -> io::Result<()> {
-    let folder = trial.folder.display();
+    let (folder, port) = (trial.folder.display(), trial.broker_port);
     writeln!(out, "Made in {folder}:")?;
     for (path, purpose) in &trial.files {
         let name = path.file_name().unwrap_or_default().display().to_string();
@@ -84,7 +85,7 @@ fn describe(trial: &TrialSet, out: &mut impl io::Write) -> io::Result<()> {
         };
         let (token_url, id, secret) =
             (format!("{}/token", trial.issuer.trim_end_matches('/')), client.id(), client.secret_file());
-        writeln!(out, "  ace-mqtt {verb} -h localhost -p 8883 --cafile ca-cert.pem -t '{filter}'{rest} \\")?;
+        writeln!(out, "  ace-mqtt {verb} -h localhost -p {port} --cafile ca-cert.pem -t '{filter}'{rest} \\")?;
         writeln!(out, "      --as {token_url} --as-ca ca-cert.pem --audience '{}' --symmetric \\", trial.audience)?;
         writeln!(out, "      --client-id {id} --client-secret-file {secret}")?;
     }

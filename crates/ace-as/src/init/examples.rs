@@ -179,7 +179,7 @@ fn mosquitto_conf(options: &Options, certificate: &str, key: &str, ace_toml: &st
         "\
 # A broker for a trial: TLS only, and the plugin decides about every client.
 
-listener 8883{bind}
+listener {port}{bind}
 certfile {certificate}
 keyfile {key}
 
@@ -189,6 +189,7 @@ plugin_opt_config_file {ace_toml}
 # Retained messages live as long as their publisher's token: the broker asks about it with this line only.
 check_retain_source true
 {user}",
+        port = options.broker_port,
         plugin = options.plugin.display(),
     )
 }
@@ -226,6 +227,9 @@ mod tests {
         let conf = |options: &Options| mosquitto_conf(options, "/c", "/k", "/a", false);
         assert!(conf(&options).contains("listener 8883 localhost\n"));
         assert!(!conf(&options).contains("user root"));
+        options.broker_port = 18883;
+        assert!(conf(&options).contains("listener 18883 localhost\n"));
+        options.broker_port = 8883;
         options.hosts.push("broker.lan".to_owned());
         assert!(conf(&options).contains("listener 8883\n"));
         assert!(mosquitto_conf(&options, "/c", "/k", "/a", true).ends_with("user root\n"));

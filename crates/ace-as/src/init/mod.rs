@@ -26,6 +26,8 @@ pub struct Options {
     pub issuer: Option<String>,
     /// Where the authorization server is to listen.
     pub listen: SocketAddr,
+    /// Where the broker is to listen.
+    pub broker_port: u16,
     /// The broker's name in tokens.
     pub audience: String,
     /// Further DNS names or IP addresses for both certificates, besides `localhost`, `127.0.0.1` and `::1`.
@@ -49,6 +51,7 @@ impl Options {
             folder: folder.into(),
             issuer: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            broker_port: 8883,
             audience: "broker.example".to_owned(),
             hosts: Vec::new(),
             clients: Vec::new(),
@@ -104,6 +107,8 @@ pub struct TrialSet {
     pub issuer: String,
     /// The broker's name in tokens.
     pub audience: String,
+    /// Where the broker is to listen.
+    pub broker_port: u16,
 }
 
 /// Makes a trial set.
@@ -139,7 +144,8 @@ pub fn init(options: &Options) -> Result<TrialSet, InitError> {
         }
     }
     let written = files.write(options.force)?;
-    Ok(TrialSet { folder, files: written, clients, issuer, audience: options.audience.clone() })
+    let Options { audience, broker_port, .. } = options.clone();
+    Ok(TrialSet { folder, files: written, clients, issuer, audience, broker_port })
 }
 
 /// Makes a key that signs tokens, in a file that must not be there yet. Gives the public half, as JSON text.

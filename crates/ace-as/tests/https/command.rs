@@ -205,6 +205,19 @@ fn hosts_are_certified_and_the_broker_listens_for_them() {
 }
 
 #[test]
+fn ports_of_ones_own_are_in_every_file_and_in_the_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let made = ace_as(&["init", path, "--listen", "127.0.0.1:18443", "--broker-port", "18883"]);
+    assert!(made.status.success());
+    let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(file("mosquitto.conf").contains("\nlistener 18883 localhost\n"));
+    assert!(file("as.toml").contains("127.0.0.1:18443") && file("ace.toml").contains("https://localhost:18443"));
+    let said = text(&made.stdout);
+    assert!(said.contains("-p 18883 ") && !said.contains("-p 8883 "), "{said}");
+}
+
+#[test]
 fn man_pages_and_completions_are_made() {
     let man = ace_as(&["man"]);
     assert!(text(&man.stdout).contains(".TH ace-as"), "{}", text(&man.stdout));
