@@ -33,6 +33,7 @@ mod examples_of_configuration;
 mod expiry;
 mod explained;
 mod extended_master_secret;
+mod first_steps;
 mod flood;
 mod glewlwyd;
 mod harness;
@@ -103,6 +104,7 @@ static CASES: &[&[Case]] = &[
     examples_behind_proxy::CASES,
     attacks::CASES,
     authz_info::CASES,
+    first_steps::CASES,
     flood::CASES,
     interplay::CASES,
     operating::CASES,
