@@ -277,6 +277,9 @@ fn links_lead_somewhere() {
             pages.push(Path::new(folder).join(name));
         }
     }
+    let mut examples = Vec::new();
+    example_files(&root().join("examples"), &mut examples);
+    pages.extend(examples.iter().map(|file| file.strip_prefix(root()).unwrap().to_owned()));
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
     assert!(pages.len() > 8, "{pages:?}");
     for page in pages {
@@ -288,5 +291,63 @@ fn links_lead_somewhere() {
                 assert!(target.exists(), "{}: {link}", page.display());
             }
         }
+    }
+}
+
+/// The files of the examples, with their folders.
+fn example_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let is_installed = ["node_modules", "venv"].iter().any(|name| path.ends_with(name));
+        match path.is_dir() {
+            true if is_installed => {}
+            true => example_files(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// What the page for device developers shows of the programs is in the programs, word for word.
+#[test]
+fn code_shown_to_device_developers_is_that_of_the_examples() {
+    let mut files = Vec::new();
+    example_files(&root().join("examples"), &mut files);
+    let programs: Vec<(PathBuf, String)> =
+        files.into_iter().filter_map(|file| fs::read_to_string(&file).ok().map(|text| (file, text))).collect();
+    let page = text("docs/clients.md");
+    let mut found = BTreeSet::new();
+    for block in page.split("```").skip(1).step_by(2) {
+        let (language, code) = block.split_once('\n').unwrap();
+        let kinds: &[&str] = match language {
+            "rust" => &["rs"],
+            "python" => &["py"],
+            "js" => &["mjs"],
+            "c" => &["c", "h"],
+            "cpp" => &["h", "cpp"],
+            // Bytes, JSON, and commands that stand for themselves.
+            "" | "json" | "sh" => continue,
+            other => panic!("docs/clients.md: code in {other:?} that no test runs"),
+        };
+        let is_of_this_kind = |file: &Path| kinds.iter().any(|kind| file.extension().is_some_and(|its| its == *kind));
+        let shown = programs.iter().any(|(file, program)| is_of_this_kind(file) && program.contains(code));
+        assert!(shown, "docs/clients.md shows what is in no example:\n{code}");
+        found.insert(language);
+    }
+    assert_eq!(found.len(), 5, "{found:?}");
+}
+
+/// Each example says how to run it, and is in the list of them.
+#[test]
+fn every_example_has_a_readme_and_is_listed() {
+    let (list, page) = (text("examples/README.md"), text("docs/clients.md"));
+    let folders: Vec<PathBuf> = fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    assert!(folders.len() >= 6, "{folders:?}");
+    for folder in folders {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        assert!(text(&format!("examples/{name}/README.md")).contains("(../README.md#the-set-up)"), "{name}");
+        assert!(list.contains(&format!("]({name})")) && page.contains(&format!("(../examples/{name})")), "{name}");
     }
 }
