@@ -184,6 +184,7 @@ fn furnish(folder: &Path) {
     for (name, key, subject, cnf, filter, lifetime) in [
         ("bearer", &signing, "bearer", None, "dev/#", day),
         ("nobody", &signing, "", None, "dev/#", day),
+        ("operator", &signing, "operator", None, "$CONTROL/ace/#", day),
         ("device", &signing, "device", Some(&by_name), "dev/#", day),
         ("less", &signing, "device", Some(&by_name), "less/#", day),
         ("brief", &signing, "device", Some(&by_name), "dev/#", 600),

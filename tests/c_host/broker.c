@@ -119,6 +119,7 @@ static bool is_event(int event)
 	case ACE_EVT_BASIC_AUTH:
 	case ACE_EVT_EXT_AUTH_START:
 	case ACE_EVT_EXT_AUTH_CONTINUE:
+	case ACE_EVT_CONTROL:
 	case ACE_EVT_MESSAGE:
 	case ACE_EVT_PSK_KEY:
 	case ACE_EVT_TICK:
@@ -132,13 +133,23 @@ static bool is_event(int event)
 	}
 }
 
+/* Only events below $CONTROL/ are asked for by more than their number. */
+static void require_topic(int event, const char *topic)
+{
+	if (event != ACE_EVT_CONTROL) {
+		REQUIRE(topic == NULL, "no other event of the plugin's has data at registration");
+		return;
+	}
+	REQUIRE(topic != NULL && strcmp(topic, CONTROL_TOPIC) == 0, "commands are asked for at %s", topic);
+}
+
 int mosquitto_callback_register(void *plugin, int event, ace_callback function, const void *event_data, void *userdata)
 {
 	struct registration *registration = plugin;
 	struct callback *callback;
 
 	REQUIRE(plugin_is_identifier(plugin), "a callback is registered for a plugin that is not there");
-	REQUIRE(event_data == NULL, "no event of the plugin's has data at registration");
+	require_topic(event, event_data);
 	if (function == NULL) {
 		return ACE_ERR_INVAL;
 	}
@@ -158,7 +169,7 @@ int mosquitto_callback_unregister(void *plugin, int event, ace_callback function
 	struct registration *registration = plugin;
 
 	REQUIRE(plugin_is_identifier(plugin), "a callback is taken back for a plugin that is not there");
-	REQUIRE(event_data == NULL, "no event of the plugin's has data at registration");
+	require_topic(event, event_data);
 	if (event < 0 || event >= EVENTS_MAX || registration->callbacks[event].function != function) {
 		return BROKER_ERR_NOT_FOUND;
 	}
@@ -239,6 +250,65 @@ int mosquitto_broker_publish_copy(const char *id, const char *topic, int length,
 	REQUIRE(topic != NULL && topic[0] != 0 && strpbrk(topic, "+#") == NULL, "a message to no topic");
 	REQUIRE(length >= 0 && (length == 0) == (payload == NULL), "a message of %d bytes", length);
 	REQUIRE(qos == 0 && retain, "a message that is not kept");
+	return ACE_ERR_SUCCESS;
+}
+
+/* Blocks that are the broker's own, and no other memory, may be handed to it and released by it. */
+static size_t blocks;
+static const size_t BLOCK_HEAD = 16;
+static const unsigned char BLOCK_MARK[16] = "the broker's own";
+
+void *mosquitto_malloc(size_t size)
+{
+	unsigned char *block = take(BLOCK_HEAD + size);
+
+	memcpy(block, BLOCK_MARK, BLOCK_HEAD);
+	blocks++;
+	return block + BLOCK_HEAD;
+}
+
+void mosquitto_free(void *block)
+{
+	unsigned char *start = (unsigned char *)block - BLOCK_HEAD;
+
+	REQUIRE(memcmp(start, BLOCK_MARK, BLOCK_HEAD) == 0, "memory that is not the broker's");
+	REQUIRE(blocks > 0, "more is released than there is");
+	blocks--;
+	free(start);
+}
+
+size_t blocks_left(void)
+{
+	return blocks;
+}
+
+struct sent sent;
+
+void sent_clear(void)
+{
+	free(sent.client_id);
+	free(sent.payload);
+	memset(&sent, 0, sizeof(sent));
+}
+
+int mosquitto_broker_publish(
+	const char *client_id, const char *topic, int payloadlen, void *payload, int qos, bool retain, void *properties)
+{
+	REQUIRE(depth > 0, "a message outside of any event");
+	REQUIRE(client_id != NULL, "a message for everybody");
+	REQUIRE(topic != NULL && strcmp(topic, RESPONSE_TOPIC) == 0, "a message to %s", topic);
+	REQUIRE(payloadlen > 0 && payload != NULL && qos == 0 && !retain && properties == NULL, "an odd message");
+	if (behaviour.refuses_messages) {
+		return ACE_ERR_NOMEM;
+	}
+	free(sent.client_id);
+	free(sent.payload);
+	sent.count++;
+	sent.client_id = copy_text(client_id);
+	sent.payload = take((size_t)payloadlen + 1);
+	memcpy(sent.payload, payload, (size_t)payloadlen);
+	sent.payload[payloadlen] = '\0';
+	mosquitto_free(payload);
 	return ACE_ERR_SUCCESS;
 }
 

@@ -55,6 +55,8 @@ struct behaviour {
 	bool refuses_user_names;
 	/* mosquitto_kick_client_by_clientid finds nobody. */
 	bool finds_nobody;
+	/* mosquitto_broker_publish takes nothing. */
+	bool refuses_messages;
 	/* Called from within the kick, after the client's subscriptions have been asked about; may be null. */
 	void (*during_kick)(struct mosquitto *client);
 };
@@ -93,6 +95,20 @@ int event_depth(void);
 struct mosquitto *client_of_id(const char *id);
 /* The same, or one whose session has outlived its connection. */
 struct mosquitto *client_or_session_of_id(const char *id);
+
+/* Where commands are taken, and answered. */
+#define CONTROL_TOPIC "$CONTROL/ace/v1"
+#define RESPONSE_TOPIC "$CONTROL/ace/v1/response"
+
+/* What the plugin has sent since sent_clear: how many messages, and the last of them, with a NUL behind it. */
+extern struct sent {
+	int count;
+	char *client_id;
+	char *payload;
+} sent;
+void sent_clear(void);
+/* How many blocks of mosquitto_malloc's have not been released. */
+size_t blocks_left(void);
 
 /* The log since log_clear. */
 bool log_has(const char *text);

@@ -128,6 +128,27 @@ int auth_continue(struct mosquitto *client, const void *data, size_t bytes, stru
 	return extended_auth(client, ACE_EVT_EXT_AUTH_CONTINUE, NULL, data, bytes, answer);
 }
 
+void command(struct mosquitto *client, const void *payload, size_t bytes)
+{
+	struct ace_evt_control event = {0}, before;
+	char *topic = copy_text(CONTROL_TOPIC);
+	/* Nothing behind it: Mosquitto has a NUL there, which is not for the plugin. */
+	void *copy = bytes > 0 ? copy_bytes(payload, bytes) : NULL;
+
+	event.client = client;
+	event.topic = topic;
+	event.payload = copy;
+	event.payloadlen = (uint32_t)bytes;
+	event.qos = 1;
+	memcpy(&before, &event, sizeof(event));
+	/* At anything else, the broker would disconnect the client. */
+	REQUIRE_CODE(ACE_ERR_SUCCESS, raise_event(client->plugin, ACE_EVT_CONTROL, client, &event));
+	REQUIRE(memcmp(&before, &event, sizeof(event)) == 0, "the event was changed");
+	REQUIRE(bytes == 0 || memcmp(copy, payload, bytes) == 0, "the payload was changed");
+	free(copy);
+	free(topic);
+}
+
 void disconnect(struct mosquitto *client, int reason)
 {
 	struct ace_evt_disconnect *event = take(sizeof(*event));

@@ -26,6 +26,8 @@ int basic_auth_with_length(struct mosquitto *client, const char *user_name, cons
 /* The answer is empty unless the code is ACE_ERR_AUTH_CONTINUE or the plugin has something to say along; may be null. */
 int auth_start(struct mosquitto *client, const char *method, const void *data, size_t bytes, struct answer *answer);
 int auth_continue(struct mosquitto *client, const void *data, size_t bytes, struct answer *answer);
+/* The client has published this to the topic for commands. */
+void command(struct mosquitto *client, const void *payload, size_t bytes);
 /* The connection has ended; the client keeps its texts, as Mosquitto's do until they are freed. */
 void disconnect(struct mosquitto *client, int reason);
 /* The client of this id, if there is one, has a Will for this topic; 2.1 only. */

@@ -148,6 +148,16 @@ void loading_refused_events(void)
 		plugin_unload(plugin);
 		behaviour.refused_event = 0;
 	}
+	/* Nor does it need commands: another of its kind may have taken the topic. */
+	{
+		struct plugin *plugin = plugin_open();
+
+		behaviour.refused_event = ACE_EVT_CONTROL;
+		REQUIRE_CODE(ACE_ERR_SUCCESS, plugin_init(plugin, options, 1));
+		REQUIRE(log_has("another plugin has taken the topic for commands"), "the log does not tell");
+		behaviour.refused_event = 0;
+		plugin_unload(plugin);
+	}
 	options_free(options, 1);
 	free(path);
 }

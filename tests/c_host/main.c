@@ -49,6 +49,10 @@ static const struct scenario everywhere[] = {
 	SCENARIO(connections_user_name_refused),
 	SCENARIO(connections_of_other_kinds),
 	SCENARIO(connections_coming_and_going),
+	SCENARIO(commands_carried_out),
+	SCENARIO(commands_of_others),
+	SCENARIO(commands_nonsense),
+	SCENARIO(commands_to_an_id_that_is_taken),
 	SCENARIO(endings_kick_reenters),
 	SCENARIO(endings_kick_finds_nobody),
 	SCENARIO(endings_overtaken),
@@ -80,6 +84,8 @@ static void play(const struct scenario *scenarios, size_t count)
 		check_scenario = scenarios[number].name;
 		scenarios[number].play();
 		REQUIRE(event_depth() == 0, "an event has not ended");
+		REQUIRE(blocks_left() == 0, "%zu blocks of the broker's have not been released", blocks_left());
+		sent_clear();
 		clients_vanish();
 		log_clear();
 		clock_set_ahead(0);

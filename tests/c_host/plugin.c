@@ -56,8 +56,10 @@ int plugin_init(struct plugin *plugin, struct ace_opt *options, int count)
 {
 	const int code = plugin->init(plugin->registration, &plugin->userdata, options, count);
 
-	/* Of the eleven events that it asks for, it can do without the two that 2.0 does not have. */
-	const int expected = !broker_is_2_1 ? 9 : behaviour.refused_event == 0 ? 11 : 10;
+	/* Of the twelve events that it asks for, it can do without commands, and without the two that 2.0 does not have. */
+	const int offered = broker_is_2_1 ? 12 : 10;
+	const bool lacks_one = behaviour.refused_event == ACE_EVT_CONTROL || (broker_is_2_1 && behaviour.refused_event != 0);
+	const int expected = lacks_one ? offered - 1 : offered;
 
 	if (code == ACE_ERR_SUCCESS) {
 		REQUIRE(plugin->userdata != NULL, "a started plugin has no state");

@@ -35,6 +35,12 @@ void authz_info_messages(void);
 void authz_info_bad_tokens(void);
 void authz_info_reloads(void);
 
+/* commands.c */
+void commands_carried_out(void);
+void commands_of_others(void);
+void commands_nonsense(void);
+void commands_to_an_id_that_is_taken(void);
+
 /* endings.c */
 void endings_kick_reenters(void);
 void endings_kick_finds_nobody(void);

@@ -33,6 +33,7 @@ void tokens_read(void)
 {
 	tokens.bearer = token("bearer.jwt");
 	tokens.nobody = token("nobody.jwt");
+	tokens.operator = token("operator.jwt");
 	tokens.device = token("device.jwt");
 	tokens.less = token("less.jwt");
 	tokens.brief = token("brief.jwt");
@@ -47,7 +48,7 @@ void tokens_read(void)
 
 void tokens_free(void)
 {
-	char *all[] = {tokens.bearer, tokens.nobody, tokens.device, tokens.less, tokens.brief, tokens.brief_bearer,
+	char *all[] = {tokens.bearer, tokens.nobody, tokens.operator, tokens.device, tokens.less, tokens.brief, tokens.brief_bearer,
 	               tokens.hidden, tokens.other, tokens.ended, tokens.forged};
 
 	for (size_t number = 0; number < sizeof(all) / sizeof(all[0]); number++) {

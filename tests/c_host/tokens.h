@@ -16,6 +16,8 @@ extern struct tokens {
 	char *bearer;
 	/* The same without a subject. */
 	char *nobody;
+	/* Without a key, for commands and their answers. Subject "operator". */
+	char *operator;
 	/* Bound to a key that the configuration knows by its name. Subject "device". */
 	char *device;
 	/* The same with the scope "less/#". */
