@@ -18,8 +18,10 @@ pub struct Spoken {
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// The client was let in, or its token was taken.
+    /// The client was let in.
     Admitted,
+    /// The token that it has published was taken.
+    Taken,
     /// It was not, for the reason with this code.
     Refused(String),
 }
@@ -46,18 +48,17 @@ pub fn read(log: &str) -> Vec<Spoken> {
 }
 
 fn said(line: &str) -> Option<(String, Option<String>, Said)> {
-    let admitted = ["admitted client ", "took a token from client "];
-    let refused = ["refused client ", "refused a token of client "];
-    let after = |starts: [&str; 2]| starts.into_iter().find_map(|start| line.strip_prefix(start));
-    let (rest, is_admitted) = match (after(admitted), after(refused)) {
-        (Some(rest), _) => (rest, true),
-        (_, Some(rest)) => (rest, false),
-        (None, None) => return None,
-    };
+    let starts = [
+        ("admitted client ", Some(Said::Admitted)),
+        ("took a token from client ", Some(Said::Taken)),
+        ("refused client ", None),
+        ("refused a token of client ", None),
+    ];
+    let (rest, good) = starts.into_iter().find_map(|(start, good)| Some((line.strip_prefix(start)?, good)))?;
     let (client_id, rest) = quoted(rest)?;
     let token = rest.rsplit_once(" (token ").and_then(|(_, token)| token.strip_suffix(')')).map(str::to_owned);
-    if is_admitted {
-        return Some((client_id, token, Said::Admitted));
+    if let Some(said) = good {
+        return Some((client_id, token, said));
     }
     let code = rest.split(": ").nth(1)?.to_owned();
     Some((client_id, token, Said::Refused(code)))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ace_profile::Refusal;
 use ace_resource_server::Reason;
@@ -33,7 +34,7 @@ pub enum LeftOut {
     NotOfToken,
     /// The listeners have configurations of their own, and the log does not tell which.
     SeveralConfigurations,
-    /// A client without a token of its own, by whatever it came in.
+    /// A client that came in by something else than a token that it sent, or whose token another may have replaced since.
     SessionWithoutToken,
     /// More requests than are asked about in one case.
     MoreOfTheSame,
@@ -59,6 +60,7 @@ const PROOF: &[&str] = &[
     "exporter-unavailable",
     "exporter-without-tls",
     "challenge-other-connection",
+    "challenge-missing",
     "challenge-answer-truncated",
     "challenge-answer-too-long",
     "identity-changed",
@@ -82,6 +84,7 @@ struct Counts {
     allowed: (usize, usize),
     denied: (usize, usize),
     programs: usize,
+    took: Duration,
     left_out: BTreeMap<LeftOut, usize>,
     wrong: usize,
 }
@@ -96,7 +99,7 @@ impl Class {
     /// The class of what a broker has said; `None` if it is not about the token.
     pub fn of(said: &Said) -> Option<Self> {
         match said {
-            Said::Admitted => Some(Self::Admitted),
+            Said::Admitted | Said::Taken => Some(Self::Admitted),
             Said::Refused(code) if PROOF.contains(&code.as_str()) => Some(Self::Proof),
             Said::Refused(code) if SERVER.contains(&code.as_str()) => Some(Self::Server),
             Said::Refused(code) if BROKER.contains(&code.as_str()) => None,
@@ -201,6 +204,11 @@ pub fn program() {
     counted(|counts| counts.programs += 1);
 }
 
+/// Counts the time that comparing takes, on whatever thread.
+pub fn took(time: Duration) {
+    counted(|counts| counts.took += time);
+}
+
 /// Counts what cannot be compared.
 pub fn leave_out(why: LeftOut, how_many: usize) {
     counted(|counts| *counts.left_out.entry(why).or_default() += how_many);
@@ -222,7 +230,11 @@ pub fn print() {
         for (why, count) in &counts.left_out {
             println!("  left out, {why:?}: {count}");
         }
-        println!("  disagreed: {}", counts.wrong);
+        println!(
+            "  disagreed: {}; all this took {:.1} s of the threads' time",
+            counts.wrong,
+            counts.took.as_secs_f64()
+        );
     });
 }
 

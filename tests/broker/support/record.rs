@@ -96,6 +96,7 @@ pub struct Connection {
     pub entered: Option<Moment>,
     pub requests: HashMap<Request, (Moment, Moment)>,
     session: Option<usize>,
+    sessions: Vec<usize>,
     brought: Option<usize>,
     subscribing: HashMap<u16, (Vec<String>, Moment)>,
     publishing: HashMap<u16, (String, Moment)>,
@@ -239,6 +240,12 @@ impl Recorder {
 }
 
 impl Connection {
+    /// The tokens that the session had before this one.
+    pub fn tokens_before(&self, token: Option<usize>) -> impl Iterator<Item = &Vec<u8>> {
+        let sessions = self.sessions.iter().filter(move |before| Some(**before) != token);
+        sessions.filter_map(|before| self.tokens.get(*before))
+    }
+
     fn has_room(&mut self) -> bool {
         self.packets += 1;
         self.packets <= PACKETS_MAX
@@ -296,9 +303,13 @@ impl Connection {
                 self.is_accepted = true;
                 self.entered = Some(moment);
                 self.session = self.brought.take();
+                self.sessions.extend(self.session);
             }
             // Of the client's own will: it has a new token.
-            kind::AUTH if packet.reason() == 0 => self.session = self.brought.take().or(self.session),
+            kind::AUTH if packet.reason() == 0 => {
+                self.session = self.brought.take().or(self.session);
+                self.sessions.extend(self.session);
+            }
             kind::SUBACK => {
                 let (filters, asked) = self.subscribing.remove(&packet.identifier())?;
                 for (topic, code) in filters.into_iter().zip(packet.granted(protocol)) {
