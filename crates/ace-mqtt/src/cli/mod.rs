@@ -3,6 +3,7 @@
 mod as_arguments;
 mod authz_info;
 mod broker_arguments;
+mod check_config;
 mod connection_arguments;
 mod ctl;
 mod exit;
@@ -76,6 +77,7 @@ enum Command {
     Ctl(Box<ctl::Ctl>),
     Password(Box<password::Password>),
     Explain(Box<explain::Explain>),
+    CheckConfig(check_config::CheckConfig),
     /// Print the manual page
     #[command(hide = true)]
     Man(manual::Man),
@@ -103,6 +105,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Ctl(command) => command.run(),
         Command::Password(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::CheckConfig(command) => command.run(),
         Command::Man(command) => command.run(Cli::command()),
         Command::Completions(command) => command.run(Cli::command()),
     };

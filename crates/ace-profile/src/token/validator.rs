@@ -69,6 +69,18 @@ impl Validator {
         changed
     }
 
+    /// The servers whose tokens are taken.
+    #[must_use]
+    pub fn servers(&self) -> &[AuthorizationServer] {
+        &self.servers
+    }
+
+    /// The keys that a token may be bound to by their `kid`.
+    #[must_use]
+    pub const fn client_keys(&self) -> &JwkSet {
+        &self.client_keys
+    }
+
     /// The policy that tokens are validated by.
     #[must_use]
     pub const fn policy(&self) -> &Policy {

@@ -19,7 +19,7 @@ use super::{AuthzInfo, ConfigError, Configuration, Draft00, HeldBounds, WhenUnkn
 use crate::rights::PublicTopics;
 
 /// The longest configuration file that is read, in bytes.
-const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+pub(super) const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// The largest leeway and window. More would make expiry and freshness mean nothing.
 const TOLERANCE_MAX: Duration = Duration::from_secs(600);
 /// The longest name of the topic that takes tokens, in bytes.

@@ -8,6 +8,7 @@ mod decryption;
 mod document;
 mod duration;
 mod error;
+mod files;
 mod held;
 mod hint;
 mod load;
@@ -24,6 +25,7 @@ use ace_profile::scope::Scope;
 use ace_profile::token::Validator;
 
 pub use error::ConfigError;
+pub use files::{NamedFile, named_files};
 pub use held::HeldBounds;
 pub use metrics::{MetricTopics, Metrics};
 

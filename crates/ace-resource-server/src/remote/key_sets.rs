@@ -83,6 +83,17 @@ impl KeySource {
         }
     }
 
+    /// Gets the keys once, for who wants to know whether they can be had, and where the server says that it is asked about tokens.
+    /// Waits: not for the broker's thread.
+    ///
+    /// # Errors
+    /// [`RequestError`] if they cannot be had.
+    pub fn probe(&self) -> Result<(JwkSet, Option<String>), RequestError> {
+        let Fetched { discovered, published } = self.fetch(None);
+        let endpoint = discovered.and_then(|known| known.metadata.introspection_endpoint);
+        published.map(|published| (published.keys, endpoint))
+    }
+
     /// Gets the keys. Waits: not for the broker's thread.
     fn fetch(&self, known: Option<Discovered>) -> Fetched {
         let (oauth, openid) = match &self.place {

@@ -32,10 +32,12 @@ pub use counters::Counters;
 pub use https::{Endpoint, EndpointError, RequestError};
 #[cfg(any(test, feature = "for-tests"))]
 pub use introspection::Measured;
-pub use introspection::{CacheBounds, IntrospectionNews, IntrospectionSource, Lease, SERVERS_MAX};
+pub use introspection::{
+    CacheBounds, IntrospectionNews, IntrospectionSource, Lease, SERVERS_MAX, probe as probe_introspection,
+};
 pub use judgement::{Confirmed, Inquiry, Judgement, Progress};
 pub use key_sets::{KeyCounters, KeyNews, KeySet, KeySource};
-pub use revocation_list::{ListCounters, News, RevocationList};
+pub use revocation_list::{ListCounters, News, RevocationList, probe as probe_revocation_list};
 pub use workers::{NotTaken, Workers};
 
 /// All that is asked for, and the threads for it.

@@ -48,6 +48,16 @@ pub struct RevocationList {
     answer: Sender<Result<Vec<u8>, RequestError>>,
 }
 
+/// Asks for a list once, for who wants to know whether it can be had. Waits: not for the broker's thread.
+///
+/// # Errors
+/// [`RequestError`] if it cannot.
+pub fn probe(endpoint: &Endpoint) -> Result<(), RequestError> {
+    let mut tokens = RevokedTokens::default();
+    let answer = endpoint.get(tokens.next_query().parameters().as_deref(), MEDIA_TYPE, LIST_BYTES_MAX)?;
+    tokens.take_up(&answer).map(drop).map_err(|error| RequestError::Unusable(error.to_string()))
+}
+
 impl RevocationList {
     /// The list of this issuer, asked for at this interval, for the first time now.
     #[must_use]

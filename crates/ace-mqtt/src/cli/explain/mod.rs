@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 use super::{Exit, Failure, output};
 use moment::Moment;
+pub(crate) use moment::length;
 use report::Report;
 
 const AFTER_HELP: &str = "\

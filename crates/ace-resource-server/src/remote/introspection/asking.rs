@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use ace_profile::random::{Random as _, SystemRandom};
 use ace_profile::revocation::TokenHash;
+use ace_profile::token::IntrospectionAnswer;
 use ace_profile::{base64url, limits};
 use zeroize::Zeroizing;
 
@@ -68,6 +70,27 @@ fn serve(line: &Line, answers: &Sender<Answer>) {
             }
         }
     }
+}
+
+/// Asks once about a token that cannot exist, for who wants to know whether the server answers: whether it says that the token is active,
+/// which would be a reason to worry. `endpoint` is where, if the server itself has to say that. Waits: not for the broker's thread.
+///
+/// # Errors
+/// [`RequestError`] if there is no answer that could be used.
+pub fn probe(source: &super::IntrospectionSource, endpoint: Option<&str>) -> Result<bool, RequestError> {
+    let unusable = |reason: String| RequestError::Unusable(reason);
+    let found = match endpoint.filter(|_| !source.endpoint.is_known()) {
+        Some(url) => Some(source.endpoint.found(url).map_err(|error| unusable(error.to_string()))?),
+        None => None,
+    };
+    let endpoint = found.as_ref().unwrap_or(&source.endpoint);
+    let mut random = [0; 24];
+    SystemRandom.fill(&mut random).map_err(|_| unusable("no randomness".to_owned()))?;
+    let parameters = [("token", &*base64url::encode(&random)), ("token_type_hint", "access_token")];
+    let most = u64::try_from(limits::INTROSPECTION_BYTES).unwrap_or(u64::MAX);
+    let answer = endpoint.post_form(&parameters, &MEDIA_TYPES, most, endpoint.timeout())?;
+    let answer = IntrospectionAnswer::parse(&answer).map_err(|error| unusable(error.to_string()))?;
+    Ok(matches!(answer, IntrospectionAnswer::Active(_)))
 }
 
 /// RFC 7662 §2.1.

@@ -20,6 +20,7 @@ use ace_profile::revocation::TokenHash;
 use ace_profile::token::{AskedWith, IntrospectionAnswer, ValidatedToken};
 use zeroize::Zeroizing;
 
+pub use asking::probe;
 pub use cache::{CacheBounds, Lease};
 #[cfg(any(test, feature = "for-tests"))]
 pub use measured::Measured;
