@@ -5,6 +5,7 @@ use ace_profile::Timestamp;
 use ace_profile::scope::Scope;
 use ace_resource_server::rights::Access;
 use mosquitto_ace::broker::fake::{Fake, FakeClient};
+use mosquitto_ace::metrics::{Sample, Value};
 use mosquitto_ace::plugin::Plugin;
 
 #[global_allocator]
@@ -17,7 +18,8 @@ fn load(folder: &tempfile::TempDir) -> Fake<Plugin> {
     let jwks = r#"{"keys":[{"kty":"oct","kid":"1","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}"#;
     std::fs::write(folder.path().join("jwks.json"), jwks).unwrap();
     let config = "audience = \"broker\"\n[[authorization_server]]\nissuer = \"as\"\njwks = \"jwks.json\"\n\
-                  [mqtt]\npublic_publish = [\"hello/#\"]\nauthz_info_topic = \"authz-info\"\n";
+                  [mqtt]\npublic_publish = [\"hello/#\"]\nauthz_info_topic = \"authz-info\"\n\
+                  [metrics]\ntopic_prefix = \"metrics\"\n";
     let path = folder.path().join("ace.toml");
     std::fs::write(&path, config).unwrap();
     Fake::load(&[("config_file", path.to_str().unwrap())]).unwrap_or_else(|(_, log)| panic!("{log:?}"))
@@ -75,6 +77,17 @@ fn a_decision_allocates_nothing() {
         assert_eq!(call.is_empty(), emptied, "{topic:?}");
         assert_eq!(name.starts_with(b"$"), emptied, "{topic:?}");
     }
+
+    // What is counted was counted, without a place for it having had to be found.
+    let metrics = fake.plugin().metrics();
+    let denials = metrics.iter().find(|family| family.name == "denials_total").unwrap();
+    let of = |access: &str, code: &str| {
+        let values = |sample: &Sample| sample.labels().map(|(_, value)| value.to_string()).collect::<Vec<_>>();
+        denials.samples.iter().find(|sample| values(sample) == [access, code]).map(|sample| sample.value)
+    };
+    assert_eq!(of("publish", "outside-scope"), Some(Value::Number(202)));
+    assert_eq!(of("publish", "token-expired"), Some(Value::Number(101)));
+    assert_eq!(of("publish", "no-session"), Some(Value::Number(101)));
 
     // What counts can count.
     let before = dhat::HeapStats::get().total_blocks;

@@ -13,7 +13,7 @@ use crate::support::broker::free_port;
 use crate::support::case::cases;
 use crate::support::introspector::asking;
 use crate::support::jwe;
-use crate::support::metrics::{Metrics, judge, wait_for};
+use crate::support::metrics::{Metrics, judge, judge_file, wait_for};
 use crate::support::packet::{self, Will, binary};
 use crate::support::pki::{of_unknown_authority, pki};
 use crate::support::psk::Psk;
@@ -33,6 +33,7 @@ cases! {
     Accept "" metrics_count_each_failure_to_ask;
     Accept "" metrics_count_keys_and_revocations;
     Accept "" metrics_tell_who_waits;
+    Accept "" metrics_alerts_and_panels_are_what_prometheus_understands;
 }
 
 /// Where the numbers are, and a setup that tells them there.
@@ -438,4 +439,30 @@ fn metrics_tell_who_waits(ctx: &Ctx) {
     });
     expect(port, &[(&waiting("challenge"), 0.0), (&waiting("token"), 0.0), (&waiting("delayed"), 0.0)]);
     wait_for(port, "the token is held", |it| it.of("published_tokens_total") == 1.0);
+}
+
+/// No broker has a part in it, but Prometheus' own program has.
+fn metrics_alerts_and_panels_are_what_prometheus_understands(_: &Ctx) {
+    let page = std::fs::read_to_string("docs/metrics.md").unwrap();
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    let [scrape, alerts] = blocks[..] else { panic!("{blocks:?}") };
+    assert!(judge_file(&["check", "config"], scrape).contains("SUCCESS"));
+    let said = judge_file(&["check", "rules"], alerts);
+    let number = alerts.matches("- alert: ").count();
+    assert!(number > 5 && said.contains(&format!("SUCCESS: {number} rules found")), "{said}");
+    let dashboard = std::fs::read_to_string("docs/grafana-dashboard.json").unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    let targets = dashboard["panels"].as_array().unwrap().iter().filter_map(|panel| panel["targets"].as_array());
+    let rules: Vec<_> = targets
+        .flatten()
+        .map(|target| target["expr"].as_str().unwrap().replace("$__rate_interval", "5m"))
+        .enumerate()
+        .map(|(number, expr)| json!({ "record": format!("panel:{number}"), "expr": expr }))
+        .collect();
+    let number = rules.len();
+    // JSON is YAML.
+    let said =
+        judge_file(&["check", "rules"], &json!({ "groups": [{ "name": "panels", "rules": rules }] }).to_string());
+    assert!(number > 30 && said.contains(&format!("SUCCESS: {number} rules found")), "{said}");
 }

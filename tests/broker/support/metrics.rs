@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -86,10 +87,26 @@ pub fn wait_for(port: u16, what: &str, is_so: impl Fn(&Metrics) -> bool) -> Metr
     }
 }
 
-/// Prometheus' own program finds nothing wrong with the text: not that it cannot be read, nor that names or units are unusual.
-pub fn judge(text: &str) {
+fn promtool() -> PathBuf {
     let program = target_folder().join("tools/promtool");
     assert!(program.is_file(), "{}: run `cargo xtask promtool` first", program.display());
+    program
+}
+
+/// Has Prometheus' own program judge a file; gives what it says, if it takes it.
+pub fn judge_file(arguments: &[&str], text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file.yml");
+    std::fs::write(&file, text).unwrap();
+    let output = Command::new(promtool()).args(arguments).arg(&file).output().expect("promtool");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "promtool: {said}\n{text}");
+    said
+}
+
+/// Prometheus' own program finds nothing wrong with the text: not that it cannot be read, nor that names or units are unusual.
+pub fn judge(text: &str) {
+    let program = promtool();
     let mut child = Command::new(&program)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
