@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::{paths, process};
@@ -136,6 +136,28 @@ pub fn integration_tests() -> Result<Vec<String>> {
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// Builds the plugin's integration test of this name, and gives its program.
+///
+/// # Errors
+/// It does not compile, or cargo does not say where it is.
+pub fn test_program(name: &str) -> Result<PathBuf> {
+    let mut command = cargo("test");
+    command.args(["--workspace", "--no-run", "--test", name, "--message-format", "json-render-diagnostics"]);
+    let output = command.stderr(Stdio::inherit()).stdin(Stdio::null()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the test {name} does not compile");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let artifacts = text.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    let program = artifacts.filter(|artifact| artifact.target.name == name).find_map(|artifact| artifact.executable);
+    program.with_context(|| format!("cargo does not say where the test {name} is"))
+}
+
+/// The part of cargo's messages that is of interest.
+#[derive(Deserialize)]
+struct Artifact {
+    target: Target,
+    executable: Option<PathBuf>,
 }
 
 /// The part of `cargo metadata` that is of interest.

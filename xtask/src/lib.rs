@@ -9,6 +9,7 @@ pub mod conformance;
 mod debian;
 pub mod demo;
 pub mod deny;
+pub mod docker;
 pub mod package;
 pub mod paths;
 pub mod process;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{abi, bindings, brokers, clients, demo, deny, package, promtool, servers, setup, test, trees};
+use xtask::{abi, bindings, brokers, clients, demo, deny, docker, package, promtool, servers, setup, test, trees};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -71,6 +71,14 @@ enum Task {
     ///
     /// It comes out of Debian's package, which is installed nowhere. No root rights are needed.
     Promtool,
+    /// Runs docker/compose.yaml where no image registry can be reached
+    ///
+    /// The images are made from Debian's packages, the programs are this machine's build. Starts a Docker for the
+    /// time it takes if none answers (as root), and installs from Debian's packages what is missing.
+    Docker {
+        #[command(subcommand)]
+        what: Docker,
+    },
     /// Makes minimal Debian systems from this machine's Debian mirror, as target/trees/SUITE.tar
     ///
     /// For container images where there is no registry, and to try packages in. Without root's rights the package
@@ -131,6 +139,24 @@ enum PackageTask {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Docker {
+    /// docker compose -f docker/compose.yaml up --build --exit-code-from tests, on three broker versions
+    Test {
+        /// Only this version of the broker, such as 2.0.11 or 2.1 (may be given several times)
+        #[arg(long = "broker", value_name = "VERSION")]
+        brokers: Vec<String>,
+    },
+    /// docker compose -f docker/compose.yaml up demo
+    Demo {
+        /// The version of the broker: 2.0.11, 2.0.21 or 2.1
+        #[arg(long, value_name = "VERSION", default_value = "2.1")]
+        broker: String,
+    },
+    /// Puts this machine's build into docker/programs/, for PROGRAMS=host
+    Programs,
+}
+
 fn main() -> ExitCode {
     match carry_out(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -168,6 +194,9 @@ fn carry_out(task: Task) -> Result<()> {
             }
             Ok(())
         }
+        Task::Docker { what: Docker::Test { brokers } } => docker::test(&brokers),
+        Task::Docker { what: Docker::Demo { broker } } => docker::demo(&broker),
+        Task::Docker { what: Docker::Programs } => docker::programs(),
         Task::Tree { force, suites } => {
             for suite in suites {
                 println!("{}", trees::fetch(&suite, force)?.display());

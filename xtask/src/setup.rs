@@ -48,6 +48,16 @@ pub const OPENSSL_PROGRAM: Need =
 pub const NODE: Need = Need { package: "nodejs", purpose: "what runs JavaScript", sign: Sign::Program("node") };
 /// Fetches it.
 pub const NPM: Need = Need { package: "npm", purpose: "what installs JavaScript packages", sign: Sign::Program("npm") };
+/// Runs containers.
+pub const DOCKER: Need = Need { package: "docker.io", purpose: "Docker", sign: Sign::Program("dockerd") };
+/// Talks to Docker: in a package of its own since Debian 13.
+pub const DOCKER_CLIENT: Need =
+    Need { package: "docker-cli", purpose: "Docker's program", sign: Sign::Program("docker") };
+/// Starts several containers together.
+pub const DOCKER_COMPOSE: Need =
+    Need { package: "docker-compose", purpose: "docker-compose", sign: Sign::Program("docker-compose") };
+/// Makes programs small.
+pub const BINUTILS: Need = Need { package: "binutils", purpose: "what strips programs", sign: Sign::Program("strip") };
 /// Makes minimal Debian systems.
 pub const MMDEBSTRAP: Need =
     Need { package: "mmdebstrap", purpose: "what makes minimal Debian systems", sign: Sign::Program("mmdebstrap") };
