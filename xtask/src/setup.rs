@@ -57,7 +57,11 @@ pub const DOCKER_CLIENT: Need =
 pub const DOCKER_COMPOSE: Need =
     Need { package: "docker-compose", purpose: "docker-compose", sign: Sign::Program("docker-compose") };
 /// Makes programs small.
-pub const BINUTILS: Need = Need { package: "binutils", purpose: "what strips programs", sign: Sign::Program("strip") };
+pub const BINUTILS: Need = Need {
+    package: "binutils",
+    purpose: "the programs that read and strip compiled files",
+    sign: Sign::Program("objdump"),
+};
 /// Makes minimal Debian systems.
 pub const MMDEBSTRAP: Need =
     Need { package: "mmdebstrap", purpose: "what makes minimal Debian systems", sign: Sign::Program("mmdebstrap") };
@@ -91,9 +95,6 @@ pub const LIBCJSON: Need = Need {
 /// Reads what a package depends on, and writes that down.
 pub const DPKG_DEV: Need =
     Need { package: "dpkg-dev", purpose: "Debian's own tools for packages", sign: Sign::Program("dpkg-shlibdeps") };
-/// Tells what a compiled file needs.
-pub const BINUTILS: Need =
-    Need { package: "binutils", purpose: "the programs that read compiled files", sign: Sign::Program("objdump") };
 /// Packages are tried in a network of their own.
 pub const IPROUTE: Need =
     Need { package: "iproute2", purpose: "the program that sets up networks", sign: Sign::Program("ip") };

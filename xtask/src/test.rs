@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test of the project, quick ones first.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +12,9 @@ use crate::{abi, bindings, cargo, clients, paths, process, promtool, servers, se
 
 /// The plugin's test program that runs real brokers.
 const BROKER_SUITE: &str = "broker";
+
+/// The plugin's test program whose clients come over the network.
+const NETWORK_SUITE: &str = "network";
 
 /// What is to be tested.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +47,7 @@ impl Choice {
 pub fn run(choice: &Choice) -> Result<()> {
     let wanted = brokers::releases_named(&choice.brokers)?;
     setup::ensure(setup::TEST)?;
-    let mut progress = Progress::of(if choice.quick { 5 } else { 11 });
+    let mut progress = Progress::of(if choice.quick { 5 } else { 12 });
 
     progress.step("unit tests of every crate", || {
         process::run(cargo::test().args(["--lib", "--bins"]).args(filter(choice)))
@@ -68,11 +72,13 @@ pub fn run(choice: &Choice) -> Result<()> {
     progress.step("what the examples need", || clients::fetch().map(drop))?;
     progress.step("Prometheus' judge of metrics", || promtool::fetch().map(drop))?;
     progress.step("the header describes the brokers", || abi::check(&tested))?;
+    progress.step("clients over the network", || network_suite(choice, &tested))?;
     progress.step("the plugin in the brokers", || broker_suite(choice, &tested))
 }
 
 fn integration_tests(choice: &Choice) -> Result<()> {
-    let names: Vec<String> = cargo::integration_tests()?.into_iter().filter(|name| name != BROKER_SUITE).collect();
+    let names: Vec<String> =
+        cargo::integration_tests()?.into_iter().filter(|name| name != BROKER_SUITE && name != NETWORK_SUITE).collect();
     // Without a name cargo would run everything, the broker suite included.
     ensure!(!names.is_empty(), "cargo knows of no integration test");
     let mut command = cargo::test();
@@ -82,12 +88,30 @@ fn integration_tests(choice: &Choice) -> Result<()> {
     process::run(command.args(filter(choice)).env("ACE_PLUGIN", paths::plugin()))
 }
 
-fn broker_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
+/// The file with the list of the brokers that are tested.
+fn list_of(tested: &[Broker]) -> Result<PathBuf> {
     let results = conformance::results_file();
     let folder = results.parent().unwrap_or(&results);
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let list = folder.join("brokers.json");
     brokers::index::write(&list, tested)?;
+    Ok(list)
+}
+
+/// With the newest broker: `cargo xtask docker test` runs the same in containers, with all of them.
+fn network_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
+    let mut command = cargo::test();
+    command
+        .args(["--test", NETWORK_SUITE])
+        .args(filter(choice))
+        .env("ACE_BROKERS", list_of(tested)?)
+        .env("ACE_PLUGIN", paths::plugin());
+    process::run(&mut command)
+}
+
+fn broker_suite(choice: &Choice, tested: &[Broker]) -> Result<()> {
+    let results = conformance::results_file();
+    let list = list_of(tested)?;
     // What an earlier run has left must not pass for this one's.
     if results.exists() {
         fs::remove_file(&results).with_context(|| format!("cannot remove {}", results.display()))?;
