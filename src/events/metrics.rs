@@ -113,7 +113,7 @@ impl Plugin {
         ]
     }
 
-    fn about_clients(&self) -> [Family; 14] {
+    fn about_clients(&self) -> [Family; 15] {
         let counters = &self.counters;
         let sessions = self.sessions.borrow();
         let bounds = AHEAD.map(|(_, ahead)| clock::now().saturating_add(std::time::Duration::from_secs(ahead)));
@@ -136,6 +136,8 @@ impl Plugin {
                 .by_two(["access", "code"], counters.denials()),
             Family::counter("control_denials_total", "Requests on $CONTROL/ace/v1 that were not looked at, by code.")
                 .by("code", self.commands.denials.all()),
+            Family::counter("control_commands_total", "Commands on $CONTROL/ace/v1, by whether they were carried out.")
+                .by("outcome", [("done", self.commands.done.get()), ("failed", self.commands.failed.get())]),
             Family::gauge("sessions", "Clients that are connected, by what gives them their rights.")
                 .by("rights", Holding::ALL.iter().map(|it| (it.label(), sessions.holding(*it)))),
             Family::counter("session_ends_total", "Sessions that have ended, by why.").by("because", counters.ends()),

@@ -32,6 +32,7 @@ cases! {
     Accept "" metrics_count_what_servers_say_about_tokens;
     Accept "" metrics_count_each_failure_to_ask;
     Accept "" metrics_count_keys_and_revocations;
+    Accept "" metrics_count_commands;
     Accept "" metrics_tell_who_waits;
     Accept "" metrics_alerts_and_panels_are_what_prometheus_understands;
 }
@@ -403,6 +404,29 @@ fn metrics_count_keys_and_revocations(ctx: &Ctx) {
         it.of(&fetched("key_fetches_total", "failed")) >= 1.0
             && it.of(&fetched("revocation_list_requests_total", "failed")) >= 1.0
     });
+}
+
+fn metrics_count_commands(ctx: &Ctx) {
+    let (setup, port) = measured(Setup::new());
+    let broker = setup.start(ctx);
+    let mut sensor = broker.device("sensor").enter(&broker, Way::Challenge);
+    let operator = broker.device_scoped("operator", &[("$CONTROL/ace/#", &["pub", "sub"])]);
+    let mut operator = operator.enter(&broker, Way::Challenge);
+    assert_eq!(operator.subscribe(&["$CONTROL/ace/v1/response"]), [0]);
+    let commands = json!([{ "command": "endSession", "clientid": "sensor" }, { "command": "dance" }]);
+    operator.publish1("$CONTROL/ace/v1", json!({ "commands": commands }).to_string().as_bytes());
+    operator.message();
+    sensor.expect_close();
+    let of = |outcome: &str| format!("control_commands_total{{outcome=\"{outcome}\"}}");
+    expect(port, &[(&of("done"), 1.0), (&of("failed"), 1.0), (&ends("command"), 1.0)]);
+    let mut sensor = broker.device("sensor").enter(&broker, Way::Challenge);
+    sensor.publish1("$CONTROL/ace/v1", json!({ "commands": commands }).to_string().as_bytes());
+    let denied = |it: &Metrics| {
+        let codes = it.names().filter(|name| name.contains("control_denials_total"));
+        let denied: f64 = codes.map(|name| it.of(name.trim_start_matches("mosquitto_ace_"))).sum();
+        denied + it.of(&denials("publish", "outside-scope")) >= 1.0
+    };
+    wait_for(port, "a client that may not command", denied);
 }
 
 fn metrics_tell_who_waits(ctx: &Ctx) {

@@ -31,8 +31,8 @@ pub struct Commands {
     /// Those of clients that may not command.
     pub(super) denials: Denials,
     /// How many were done, and how many were wrong or failed.
-    done: Cell<u64>,
-    failed: Cell<u64>,
+    pub(super) done: Cell<u64>,
+    pub(super) failed: Cell<u64>,
     under_way: UnderWay,
     /// Sessions that commands have ended. The broker sends answers when its loop begins its next turn, and whoever has ended its own
     /// session is to be told of it: their clients are disconnected after that.
