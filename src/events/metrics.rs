@@ -253,3 +253,72 @@ const fn seconds(time: Timestamp) -> u64 {
 fn from_millis(millis: u64) -> f64 {
     std::time::Duration::from_millis(millis).as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::fake::Fake;
+
+    fn load(folder: &tempfile::TempDir, more: &str) -> Fake<Plugin> {
+        let jwks = r#"{"keys":[{"kty":"oct","kid":"1","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}"#;
+        std::fs::write(folder.path().join("jwks.json"), jwks).unwrap();
+        let config =
+            format!("audience = \"b\"\n[[authorization_server]]\nissuer = \"as\"\njwks = \"jwks.json\"\n{more}");
+        let path = folder.path().join("ace.toml");
+        std::fs::write(&path, config).unwrap();
+        Fake::load(&[("config_file", path.to_str().unwrap())]).unwrap_or_else(|(_, log)| panic!("{log:?}"))
+    }
+
+    #[test]
+    fn nothing_is_published_unless_it_is_configured() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = load(&folder, "");
+        for _ in 0..10 {
+            fake.tick();
+        }
+        assert_eq!(fake.published(), []);
+    }
+
+    /// However many there are, a turn of the broker's loop publishes few, and all come in the end.
+    #[test]
+    fn a_turn_publishes_so_many_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = load(&folder, "[metrics]\ntopic_prefix = \"m\"\ninterval = \"1h\"\n");
+        for (number, code) in ace_profile::Refusal::CODES.iter().enumerate() {
+            for _ in 0..=number {
+                fake.plugin().counters.refusals.count(code);
+            }
+        }
+        let mut all = Vec::new();
+        for turn in 0..50 {
+            fake.tick();
+            let published = fake.published();
+            assert!(published.len() <= MESSAGES_IN_A_TURN);
+            assert!(turn > 1 || published.len() == MESSAGES_IN_A_TURN, "there is more than one turn's");
+            all.extend(published);
+        }
+        for (number, code) in ace_profile::Refusal::CODES.iter().enumerate() {
+            let message = (format!("m/refusals_total/{code}"), (number + 1).to_string());
+            assert_eq!(all.iter().filter(|published| **published == message).count(), 1, "{message:?}");
+        }
+        assert!(!all.iter().any(|(topic, _)| topic == "m/sessions/token"), "it has never been anything else than 0");
+        assert!(all.contains(&("m/held_tokens".into(), "0".into())));
+    }
+
+    #[test]
+    fn each_family_is_there_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = load(&folder, "");
+        let families = fake.plugin().metrics();
+        let names: std::collections::BTreeSet<_> = families.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), families.len());
+        for family in &families {
+            let is_total = family.name.ends_with("_total");
+            assert_eq!(is_total, family.kind == Kind::Counter, "{}", family.name);
+            assert!(family.help.ends_with('.'), "{}", family.name);
+            let labels: std::collections::BTreeSet<_> =
+                family.samples.iter().map(|sample| format!("{}{:?}", sample.suffix, sample.labels)).collect();
+            assert_eq!(labels.len(), family.samples.len(), "{}", family.name);
+        }
+    }
+}
