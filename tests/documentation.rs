@@ -14,6 +14,7 @@ use ace_profile::{Refusal, base64url};
 use ace_resource_server::config::HeldBounds;
 use ace_resource_server::config::{self, Configuration, OnDenied, OtherClients, WhenUnknown};
 use ace_resource_server::remote::CacheBounds;
+use mosquitto_ace::control;
 
 const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
 /// Certificates of authorities, and a secret.
@@ -120,6 +121,26 @@ fn every_reason_has_a_line_that_says_what_to_do() {
     let explained = explained.map(|(code, _)| code).filter(|code| code.contains('-') && !code.contains(' '));
     let unknown: Vec<&str> = explained.filter(|code| !codes.contains(*code)).collect();
     assert!(unknown.is_empty(), "docs/troubleshooting.md explains what cannot happen: {unknown:?}");
+}
+
+/// Requests that are shown are read as commands, and all that can come back is explained.
+#[test]
+fn commands_are_described_as_they_are() {
+    let page = text("docs/control.md");
+    let shown = page.split("```json\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(example, _)| example);
+    let mut commands = BTreeSet::new();
+    for example in shown {
+        for asked in control::read(example.as_bytes()) {
+            assert!(asked.command.is_ok(), "{example}: {:?}", asked.command);
+            commands.insert(asked.name);
+        }
+    }
+    let known = ["endSession", "endSubject", "flushCaches", "getStatus", "listSessions", "reloadKeys"];
+    assert_eq!(commands, known.map(str::to_owned).into());
+    assert!(known.iter().all(|command| page.contains(&format!("### {command}\n"))));
+    for code in codes_in("src/control/request.rs") {
+        assert!(page.contains(&format!("| `{code}` |")), "docs/control.md lacks {code}");
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::support::case::cases;
 use crate::support::introspector::Introspector;
 use crate::support::packet::{self, Will, kind};
+use crate::support::setup::CERTIFICATE;
+use crate::support::tls;
 use crate::support::{
     Answer, Attempt, Authority, Broker, Client, Connect, Ctx, Device, HttpsServer, Key, PATIENCE, Protocol, Setup, Way,
     now,
@@ -26,6 +28,7 @@ cases! {
     Accept "" control_tells_how_it_is;
     Accept "" control_serves_every_protocol_and_qos;
     Accept "" control_answers_do_not_mix;
+    Accept "" control_with_settings_per_listener_each_plugin_knows_its_own;
     Refuse "" control_needs_the_scope;
     Refuse "" control_scope_is_not_what_a_client_calls_itself;
     Refuse "" control_needs_a_token;
@@ -498,6 +501,29 @@ fn control_answers_do_not_mix(ctx: &Ctx) {
         assert!(operator.messages_so_far().is_empty());
     }
     assert!(witness.messages_so_far().is_empty(), "who has not asked is not answered");
+    broker.stop();
+}
+
+fn control_with_settings_per_listener_each_plugin_knows_its_own(ctx: &Ctx) {
+    let mut setup = Setup::new().listener(&CERTIFICATE);
+    setup.is_per_listener = true;
+    let broker = setup.start(ctx);
+    let elsewhere = || Client::tls(broker.port(0), tls::tls13());
+    let mut operator = operator(&broker, "here");
+    let there = broker.device_scoped("there", ALL);
+    let mut there = there.attempt_over(elsewhere(), Way::Challenge).accepted();
+    assert_eq!(there.subscribe(&[RESPONSE]), [0]);
+    assert_eq!(ids(&sessions(&mut operator, &json!({}))), BTreeSet::from(["here".to_owned()]));
+    assert_eq!(ask_in_vain(&mut operator, &json!({ "command": "endSession", "clientid": "there" })), "session-missing");
+    if ctx.version.number.starts_with("2.0.") {
+        assert_eq!(ids(&sessions(&mut there, &json!({}))), BTreeSet::from(["there".to_owned()]));
+    } else {
+        broker.wait_for_line(&["ace: another plugin has taken the topic for commands"]);
+        assert_eq!(there.publish1(REQUEST, FLUSH.as_bytes()), 0);
+        broker.wait_for_line(&["ace: denied client \"there\"", "control-without-token"]);
+        assert!(there.messages_so_far().is_empty());
+        expect_no_command(&broker);
+    }
     broker.stop();
 }
 

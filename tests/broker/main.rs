@@ -18,6 +18,7 @@ mod attacks;
 mod authorization_server;
 mod authz_info;
 mod client_connecting;
+mod client_control;
 mod client_reauthentication;
 mod client_renewal;
 mod connecting;
@@ -138,6 +139,7 @@ static CASES: &[&[Case]] = &[
     metrics_listener::CASES,
     metrics_topics::CASES,
     refusal_log::CASES,
+    client_control::CASES,
 ];
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
