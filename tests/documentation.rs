@@ -17,9 +17,9 @@ use ace_resource_server::remote::CacheBounds;
 use mosquitto_ace::control;
 
 const KEY_FILES: [&str; 2] = ["as-jwks.json", "client-keys.jwks"];
-/// Certificates of authorities, and a secret.
-const AUTHORITY_FILES: [&str; 2] = ["login-ca.pem", "partner-ca.pem"];
-const SECRET_FILE: &str = "partner.secret";
+/// Certificates of authorities, and secrets.
+const AUTHORITY_FILES: [&str; 3] = ["login-ca.pem", "partner-ca.pem", "ca-cert.pem"];
+const SECRET_FILES: [&str; 3] = ["partner.secret", "broker.secret", "introspection.secret"];
 const JWKS: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
@@ -51,7 +51,9 @@ fn load(text: &str) -> Result<Configuration, String> {
         let authority = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
         fs::write(folder.path().join(name), authority.pem()).unwrap();
     }
-    fs::write(folder.path().join(SECRET_FILE), "secret").unwrap();
+    for name in SECRET_FILES {
+        fs::write(folder.path().join(name), "secret").unwrap();
+    }
     let path = folder.path().join("ace.toml");
     fs::write(&path, text).unwrap();
     Configuration::load(&path).map_err(|error| error.to_string())
@@ -288,6 +290,54 @@ fn the_psk_identities_shown_are_right() {
     assert!(page.contains(json) && page.replace(' ', "").contains(&hex), "docs/clients.md lacks {hex}");
 }
 
+/// How a page calls the section with this heading: as GitHub does.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|it| it.is_alphanumeric() || matches!(it, ' ' | '-' | '_'));
+    kept.map(|it| if it == ' ' { '-' } else { it.to_ascii_lowercase() }).collect()
+}
+
+/// Whether a page has a section that is called so.
+fn has_section(page: &str, name: &str) -> bool {
+    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings.map(anchor).any(|anchor| anchor == name)
+}
+
+#[test]
+fn sections_are_called_as_they_should_be() {
+    let page = "# It connects, and then…\n## Lines about a server's keys\n### `[mqtt]`\n";
+    for name in ["it-connects-and-then", "lines-about-a-servers-keys", "mqtt"] {
+        assert!(has_section(page, name), "{name}");
+    }
+    assert!(!has_section(page, "it-connects"));
+}
+
+/// What the plugin says of servers, and of addresses that it cannot use, is where a reader looks for it.
+#[test]
+fn what_is_said_of_servers_is_explained() {
+    let pages = text("docs/troubleshooting.md") + &text("docs/authorization-servers.md");
+    let source = text("src/remote/https.rs");
+    let said = source.lines().filter_map(|line| line.trim().strip_prefix("#[error(\"")?.strip_suffix("\")]"));
+    // The first words of it, up to where a value stands.
+    let parts = said.filter_map(|said| said.split(['{', '}', ':', '(']).map(str::trim).find(|part| part.len() > 8));
+    let parts: Vec<&str> = parts.collect();
+    assert!(parts.len() >= 8, "{parts:?}");
+    let missing: Vec<&&str> = parts.iter().filter(|part| !pages.contains(**part)).collect();
+    assert!(missing.is_empty(), "neither page has {missing:?}");
+}
+
+/// What a reader is to write into ace.toml for each server can be written there.
+#[test]
+fn what_is_shown_for_each_server_loads() {
+    let page = text("docs/authorization-servers.md");
+    let blocks: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 7, "{}", blocks.len());
+    for block in blocks {
+        if let Err(error) = load(&block.replace("/etc/mosquitto/", "")) {
+            panic!("{error}\n{block}");
+        }
+    }
+}
+
 /// Links between the project's own pages lead somewhere.
 #[test]
 fn links_lead_somewhere() {
@@ -306,10 +356,17 @@ fn links_lead_somewhere() {
     for page in pages {
         let text = text(page.to_str().unwrap());
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
-            let file = link.split('#').next().unwrap_or_default();
-            if !file.is_empty() && !link.contains("://") {
-                let target = root().join(page.parent().unwrap()).join(file);
-                assert!(target.exists(), "{}: {link}", page.display());
+            let (file, section) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let target = match file {
+                "" => root().join(&page),
+                file => root().join(page.parent().unwrap()).join(file),
+            };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !section.is_empty() {
+                assert!(has_section(&fs::read_to_string(target).unwrap(), section), "{}: {link}", page.display());
             }
         }
     }
