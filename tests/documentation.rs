@@ -315,7 +315,7 @@ fn sections_are_called_as_they_should_be() {
 #[test]
 fn what_is_said_of_servers_is_explained() {
     let pages = text("docs/troubleshooting.md") + &text("docs/authorization-servers.md");
-    let source = text("src/remote/https.rs");
+    let source = text("crates/ace-resource-server/src/remote/https.rs");
     let said = source.lines().filter_map(|line| line.trim().strip_prefix("#[error(\"")?.strip_suffix("\")]"));
     // The first words of it, up to where a value stands.
     let parts = said.filter_map(|said| said.split(['{', '}', ':', '(']).map(str::trim).find(|part| part.len() > 8));
