@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import ssl
 import time
 
 import paho.mqtt.client as mqtt
@@ -21,11 +22,11 @@ CA_FILE = "ca-cert.pem"
 class Device(mqtt.Client):
     """Connects with a fresh password each time. When the connection breaks, paho comes back by itself."""
 
-    def __init__(self, name):
+    def __init__(self, name, tls=None):
         super().__init__(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
         secret = pathlib.Path(f"{name}.secret").read_text().strip()
         self.name, self.credentials = name, Credentials(TOKEN_ENDPOINT, CA_FILE, name, secret, AUDIENCE)
-        self.tls_set(ca_certs=CA_FILE)
+        self.tls_set_context(tls or ssl.create_default_context(cafile=CA_FILE))
         self.on_pre_connect = self._show_token
         self.on_connect = self._connected
         self.on_connect_fail = lambda *_: print("not connected; trying again", flush=True)

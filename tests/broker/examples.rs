@@ -11,9 +11,11 @@ use crate::support::{Ctx, key};
 
 cases! {
     Accept "" x1_paho_publishes_and_subscribes;
+    Accept "" x1_paho_proves_over_the_exporter;
     Accept "" x1_paho_comes_back_with_a_fresh_token;
     Refuse "" x1_paho_is_told_what_its_token_does_not_allow;
     Refuse "" x1_paho_is_refused_with_a_wrong_key;
+    Refuse "" x1_paho_leaves_a_broker_that_is_not_the_right_one;
     Accept "" x2_mqtt_js_answers_the_challenge_publishes_and_subscribes;
     Accept "" x2_mqtt_js_proves_over_the_exporter;
     Accept "" x2_mqtt_js_stays_with_a_fresh_token;
@@ -119,6 +121,28 @@ fn goes_on_with_a_fresh_token(ctx: &Ctx, example: Example, lifetime: &str, form:
 
 fn x1_paho_publishes_and_subscribes(ctx: &Ctx) {
     publishes_and_subscribes(ctx, Example::Paho);
+}
+
+fn x1_paho_proves_over_the_exporter(ctx: &Ctx) {
+    expect_publishing(ctx, &Trial::start(ctx, "5m"), Example::Paho, "exporter", "draft-00 exporter proof");
+}
+
+/// The example checks the broker's certificate itself there: whose it is, and whether it is the broker's.
+fn x1_paho_leaves_a_broker_that_is_not_the_right_one(ctx: &Ctx) {
+    let trial = Trial::start(ctx, "5m");
+    let of_another_authority = [("PORT", trial.broker.tls_port().to_string())];
+    let of_another_name = [("PORT", trial.broker.port(1).to_string())];
+    let without_a_name = [("BROKER", "127.0.0.1".to_owned())];
+    for [(setting, value)] in [of_another_authority, of_another_name, without_a_name] {
+        if value == trial.broker.port(1).to_string() {
+            trial.trust_the_suites_authority();
+        }
+        let mut sensor = Example::Paho.start_with(ctx, &trial, "exporter", &[], &[(setting, &value)]);
+        sensor.program.wait_until("no connection", |output, _| output.contains("not connected"));
+        assert!(!sensor.program.output().contains("no token"), "{}", sensor.program.output());
+    }
+    let log = trial.broker.stop();
+    assert!(!log.contains("client \"sensor\""), "it has shown its token: {log}");
 }
 
 fn x1_paho_comes_back_with_a_fresh_token(ctx: &Ctx) {

@@ -21,12 +21,12 @@ pub fn fetch() -> Result<[PathBuf; 2]> {
 }
 
 fn python_paho() -> Result<PathBuf> {
-    installed("python-paho", "requirements.txt", &[], |place| {
+    installed("python-paho", "requirements-exporter.txt", &[], |place| {
         let venv = place.join("venv");
         process::output_of(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
         let mut pip = Command::new(venv.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]);
-        process::output_of(pip.arg("--requirement").arg(place.join("requirements.txt"))).map(drop)
+        process::output_of(pip.arg("--requirement").arg(place.join("requirements-exporter.txt"))).map(drop)
     })
 }
 
@@ -62,10 +62,14 @@ mod tests {
     /// What is installed must be what was looked at when the list was written.
     #[test]
     fn every_package_has_its_hash_and_no_lock_file_names_a_registry() {
-        let requirements = fs::read_to_string(paths::root().join("examples/python-paho/requirements.txt")).unwrap();
-        let packages: Vec<&str> = requirements.split_inclusive("\n").filter(|line| line.contains("==")).collect();
-        assert!(!packages.is_empty());
-        assert!(packages.iter().all(|line| line.trim_end().ends_with('\\')), "a package without a hash");
+        let list = |name: &str| fs::read_to_string(paths::root().join("examples/python-paho").join(name)).unwrap();
+        let (fewer, all) = (list("requirements.txt"), list("requirements-exporter.txt"));
+        for list in [&fewer, &all] {
+            let packages: Vec<&str> = list.lines().filter(|line| line.contains("==")).collect();
+            assert!(!packages.is_empty());
+            assert!(packages.iter().all(|line| line.ends_with('\\')), "a package without a hash");
+        }
+        assert!(all.contains(&fewer), "the longer list has another paho");
         let lock = fs::read_to_string(paths::root().join("examples/mqtt-js/package-lock.json")).unwrap();
         assert!(lock.contains("\"integrity\"") && !lock.contains("\"resolved\""));
     }

@@ -41,6 +41,18 @@ impl Drop for Running {
 impl Example {
     /// Starts its `sensor`, `dashboard` or another program of its, in the trial's folder.
     pub fn start(self, ctx: &Ctx, trial: &Trial, name: &str, arguments: &[&str]) -> Running {
+        self.start_with(ctx, trial, name, arguments, &[])
+    }
+
+    /// The same with these settings in its environment.
+    pub fn start_with(
+        self,
+        ctx: &Ctx,
+        trial: &Trial,
+        name: &str,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Running {
         let mut copy = None;
         let line: Vec<OsString> = match self {
             Self::Paho => vec![
@@ -66,6 +78,7 @@ impl Example {
         };
         let mut command = trial.command(ctx, &line[0]);
         command.args(&line[1..]).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.envs(settings.iter().copied());
         Running { program: Program::start(ctx, &format!("{self:?}-{name}"), &mut command), _copy: copy }
     }
 

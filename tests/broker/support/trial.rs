@@ -24,7 +24,8 @@ const ISSUER: &str = "https://localhost:8443";
 /// A folder as `ace-as init` leaves it, and who runs by it.
 pub struct Trial {
     folder: TempDir,
-    /// The broker, whose second listener has the trial's certificate.
+    /// The broker. Its first listener has a certificate that the trial's clients do not trust, its second the trial's own. Its third has one
+    /// for another name, of an authority that they may come to trust.
     pub broker: Broker,
     token_endpoint: String,
     _server: Program,
@@ -56,11 +57,15 @@ impl Trial {
         }
         let jwks: Value = serde_json::from_str(&read("as-jwks.json")).expect("a JWK set");
         let jwks = jwks["keys"].as_array().expect("its keys").clone();
+        let misnamed = pki().of_another_name();
         let broker = Setup::with(Authority { issuer: ISSUER.to_owned(), key: Key::ed25519(), jwks })
             .audience(&json!(AUDIENCE).to_string())
             .file("trial.crt", &read("broker-cert.pem"))
             .file("trial.key", &read("broker-key.pem"))
             .listener(&["certfile {dir}/trial.crt", "keyfile {dir}/trial.key"])
+            .file("misnamed.crt", &misnamed.certificate)
+            .file("misnamed.key", &misnamed.private_key)
+            .listener(&["certfile {dir}/misnamed.crt", "keyfile {dir}/misnamed.key"])
             .start(ctx);
         // A proof over a time, which is in whole seconds, must be younger than the broker.
         let started = now().as_secs();
@@ -127,6 +132,11 @@ impl Trial {
         });
         self.token_endpoint = impostor.url("/token");
         self.impostor = Some(impostor);
+        self.trust_the_suites_authority();
+    }
+
+    /// From here on, clients trust the authority of the suite's own servers as well.
+    pub fn trust_the_suites_authority(&self) {
         let trusted = self.folder.path().join("ca-cert.pem");
         let both = std::fs::read_to_string(&trusted).expect("the authority") + &pki().authority;
         std::fs::write(trusted, both).expect("both authorities");
