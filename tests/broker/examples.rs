@@ -22,9 +22,11 @@ cases! {
     Refuse "" x2_mqtt_js_is_told_what_its_token_does_not_allow;
     Refuse "" x2_mqtt_js_is_refused_with_a_wrong_key;
     Accept "" x3_mosquitto_clients_publish_and_subscribe;
+    Accept "" x3_mosquitto_clients_come_in_by_certificate;
     Accept "" x3_mosquitto_clients_come_back_with_a_fresh_token;
     Refuse "" x3_mosquitto_clients_are_told_what_their_token_does_not_allow;
     Refuse "" x3_mosquitto_clients_are_refused_with_a_wrong_key;
+    Refuse "" x3_mosquitto_clients_by_certificate_do_no_more_than_their_token_allows;
     Accept "" x4_c_publishes_and_subscribes;
     Refuse "" x4_c_is_told_what_its_token_does_not_allow;
     Refuse "" x4_c_is_refused_with_a_wrong_key;
@@ -57,8 +59,8 @@ fn expect_publishing(ctx: &Ctx, trial: &Trial, example: Example, program: &str, 
     let mut other = trial.ace_mqtt(ctx, "dashboard", "sub", &["-t", "sensors/#", "-v", "-d", "-C", "1", "-W", "20"]);
     other.wait_until("a subscription", |_, errors| errors.contains("subscribed to"));
     let mut sensor = example.start(ctx, trial, program, &[]);
+    assert_eq!(other.ended(), Some(0), "{}\n{}", other.errors(), sensor.program.errors());
     sensor.program.wait_until("an acknowledgement", |output, _| output.contains("published to sensors/1\n"));
-    assert_eq!(other.ended(), Some(0), "{}", other.errors());
     assert!(other.output().starts_with("sensors/1 2"), "no temperature: {}", other.output());
     trial.broker.wait_for_line(&["admitted client \"sensor\"", form]);
 }
@@ -179,6 +181,18 @@ fn x2_mqtt_js_is_refused_with_a_wrong_key(ctx: &Ctx) {
 
 fn x3_mosquitto_clients_publish_and_subscribe(ctx: &Ctx) {
     publishes_and_subscribes(ctx, Example::MosquittoClients);
+}
+
+fn x3_mosquitto_clients_come_in_by_certificate(ctx: &Ctx) {
+    expect_publishing(ctx, &Trial::start(ctx, "5m"), Example::MosquittoClients, "certificate", "certificate");
+}
+
+fn x3_mosquitto_clients_by_certificate_do_no_more_than_their_token_allows(ctx: &Ctx) {
+    let trial = Trial::start(ctx, "5m");
+    let mut sensor = Example::MosquittoClients.start(ctx, &trial, "certificate", &["other/1"]);
+    assert_eq!(sensor.program.ended(), Some(1), "{}", sensor.program.errors());
+    assert!(sensor.program.output().contains("refused: other/1: "), "{}", sensor.program.output());
+    trial.broker.wait_for_line(&["denied client \"sensor\"", "publish", "outside-scope"]);
 }
 
 fn x3_mosquitto_clients_come_back_with_a_fresh_token(ctx: &Ctx) {

@@ -69,8 +69,12 @@ impl Program {
     /// Waits until `found` finds what it looks for in what is printed and said.
     pub fn wait_until(&mut self, what: &str, mut found: impl FnMut(&str, &str) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !found(&self.output(), &self.errors()) {
+        loop {
+            // What it has said before its end counts: so its end is looked for first.
             let ended = self.child.try_wait().expect("the process");
+            if found(&self.output(), &self.errors()) {
+                return;
+            }
             assert!(ended.is_none(), "{what}: the program has ended: {ended:?}\n{}", self.errors());
             assert!(Instant::now() < deadline, "{what}: not in time\n{}", self.errors());
             sleep(GLANCE);

@@ -25,7 +25,7 @@ const ISSUER: &str = "https://localhost:8443";
 pub struct Trial {
     folder: TempDir,
     /// The broker. Its first listener has a certificate that the trial's clients do not trust, its second the trial's own. Its third has one
-    /// for another name, of an authority that they may come to trust.
+    /// for another name, of an authority that they may come to trust. Its fourth asks for clients' certificates.
     pub broker: Broker,
     token_endpoint: String,
     _server: Program,
@@ -63,9 +63,17 @@ impl Trial {
             .file("trial.crt", &read("broker-cert.pem"))
             .file("trial.key", &read("broker-key.pem"))
             .listener(&["certfile {dir}/trial.crt", "keyfile {dir}/trial.key"])
+            .mqtt("authz_info_topic = \"authz-info\"")
+            .file("clients-ca.pem", &read("ca-cert.pem"))
             .file("misnamed.crt", &misnamed.certificate)
             .file("misnamed.key", &misnamed.private_key)
             .listener(&["certfile {dir}/misnamed.crt", "keyfile {dir}/misnamed.key"])
+            .listener(&[
+                "certfile {dir}/trial.crt",
+                "keyfile {dir}/trial.key",
+                "cafile {dir}/clients-ca.pem",
+                "require_certificate true",
+            ])
             .start(ctx);
         // A proof over a time, which is in whole seconds, must be younger than the broker.
         let started = now().as_secs();
@@ -86,6 +94,7 @@ impl Trial {
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("PATH", std::env::join_paths(path).expect("a search path"));
         command.env("TOKEN_ENDPOINT", &self.token_endpoint).env("PORT", self.broker.port(0).to_string());
+        command.env("CERTIFICATE_PORT", self.broker.port(2).to_string());
         command
     }
 
