@@ -8,7 +8,8 @@ audience=broker.example
 # Options that mosquitto's clients read from a file here, so that the password is not on the command line for all to see.
 XDG_CONFIG_HOME=$(mktemp -d)
 export XDG_CONFIG_HOME
-trap 'rm -r "$XDG_CONFIG_HOME"' EXIT
+# Not to be disturbed: who ends a whole group of processes sends a signal to each, and may do so twice.
+trap 'trap "" HUP INT TERM; rm -r "$XDG_CONFIG_HOME"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # Gets a token for this client, with all that it may do, unless there is one that lives for ten seconds more.

@@ -91,7 +91,7 @@ impl Trial {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = folders.iter().map(|folder| folder.to_path_buf()).chain(std::env::split_paths(&path));
         let mut command = Command::new(program);
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.current_dir(self.folder.path()).env("TMPDIR", self.folder.path()).stdin(Stdio::null());
         command.env("PATH", std::env::join_paths(path).expect("a search path"));
         command.env("TOKEN_ENDPOINT", &self.token_endpoint).env("PORT", self.broker.port(0).to_string());
         command.env("CERTIFICATE_PORT", self.broker.port(2).to_string());
