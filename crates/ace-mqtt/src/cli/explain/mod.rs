@@ -3,6 +3,7 @@
 //! The verdict is the plugin's own code's (`ace_resource_server::explain`). This file asks; `report.rs` puts the answer into words and
 //! JSON, `text.rs` prints the words.
 
+mod help;
 mod moment;
 mod report;
 mod text;

@@ -16,11 +16,9 @@ use ace_resource_server::{
 };
 use serde::Serialize;
 
+use super::help;
 use super::moment::{from_now, length, rfc3339};
 use crate::cli::Exit;
-
-/// Where each code is explained.
-const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 /// The whole answer.
 #[derive(Serialize)]
@@ -83,7 +81,7 @@ pub(super) struct Decision {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) see: Option<&'static str>,
+    pub(super) see: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) depends_on: Vec<Depends>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,7 +145,7 @@ impl Report {
                 fingerprint: explanation.fingerprint.to_string(),
                 is_believed: explanation.account.is_believed,
             },
-            claims: claims(&explanation.account, now, leeway),
+            claims: if is_for_server(explanation) { for_server() } else { claims(&explanation.account, now, leeway) },
             answer: explanation.answer.as_ref().map(|answer| claims(answer, now, leeway)),
             not_looked_at: told.unread.iter().map(ToString::to_string).collect(),
             ignored_words: told.ignored_words.iter().map(ToString::to_string).collect(),
@@ -181,6 +179,21 @@ const fn form(account: &Account) -> &'static str {
         Form::Opaque => "opaque token",
         Form::Other => "no token of any known form",
     }
+}
+
+/// Whether only a server can say what the token is worth: then it is no fault that it says nothing itself.
+fn is_for_server(explanation: &Explanation) -> bool {
+    let asks = |on: &[Dependency]| on.iter().any(|on| matches!(on, Dependency::Introspection { .. }));
+    let is_asked = match &explanation.verdict {
+        Verdict::Depends(on) => asks(on),
+        Verdict::Refused(reason) => *reason == Reason::Profile(Refusal::TokenInactive),
+        Verdict::Admitted => false,
+    };
+    explanation.account.form == Form::Opaque && (is_asked || explanation.answer.is_some())
+}
+
+fn for_server() -> Vec<Claim> {
+    vec![Claim { name: "form", shown: None, remark: Some("only its server can read it".to_owned()), fault: None }]
 }
 
 fn claims(account: &Account, now: Timestamp, leeway: Duration) -> Vec<Claim> {
@@ -256,7 +269,7 @@ fn decision(explanation: &Explanation, key: Option<&Jwk>, now: Timestamp) -> Dec
         outcome,
         code: reason.map(Reason::code),
         reason: reason.map(ToString::to_string),
-        see: reason.map(|_| TROUBLESHOOTING),
+        see: reason.map(|reason| help::place(reason.code())),
         depends_on,
         user_name: rights.map(|rights| rights.user_name.to_string_lossy().escape_debug().to_string()),
         until: rights.and_then(|rights| rights.expires).map(until),

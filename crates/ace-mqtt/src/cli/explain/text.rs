@@ -65,7 +65,7 @@ fn verdict(text: &mut String, verdict: &Decision) -> std::fmt::Result {
     match (verdict.outcome, verdict.code, verdict.reason.as_deref()) {
         (_, Some(code), Some(reason)) => {
             writeln!(text, "verdict: refused: {code}: {reason}")?;
-            if let Some(see) = verdict.see {
+            if let Some(see) = &verdict.see {
                 writeln!(text, "  Look {code} up in {see}.")?;
             }
         }
