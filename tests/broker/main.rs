@@ -14,6 +14,7 @@
 
 mod acl;
 mod afterwards;
+mod asking_why;
 mod attacks;
 mod authorization_server;
 mod authz_info;
@@ -88,6 +89,7 @@ const THREADS: usize = 4;
 static CASES: &[&[Case]] = &[
     harness::CASES,
     harness_https_server::CASES,
+    asking_why::CASES,
     connecting::CASES,
     mqtt311::CASES,
     tokens::CASES,
