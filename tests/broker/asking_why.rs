@@ -45,7 +45,8 @@ fn run(ctx: &Ctx, folder: &Path, arguments: &[&str], input: &str) -> Output {
 fn explained(ctx: &Ctx, folder: &Path, device: &Device) -> (String, String, Option<i32>, Value) {
     let arguments = ["explain", "--config", "ace.toml", "--online", "--json", "--token", "-", "--publish", "dev/a"];
     let output = run(ctx, folder, &arguments, &device.token);
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     assert!(!String::from_utf8_lossy(&output.stdout).contains(&device.token), "the token was printed");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let verdict = &report["verdict"];
