@@ -49,8 +49,8 @@ impl<'engine> Compose<'engine> {
 
     /// Builds, starts and shows.
     pub(super) fn demo(&self) -> Result<()> {
-        self.run(&mut self.command(&["build"]))?;
-        self.run(&mut self.command(&["up", "--exit-code-from", "demo", "demo"]))
+        // docker-compose 1.29 knows the service only once its profile is named, if its exit code is asked for.
+        self.run(&mut self.command(&["--profile", "demo", "up", "--build", "--exit-code-from", "demo", "demo"]))
     }
 
     fn run(&self, command: &mut Command) -> Result<()> {
