@@ -26,7 +26,7 @@ expect() {
 broker_says() {
     local end=$((SECONDS + 15)) line
     while [ "$SECONDS" -lt "$end" ]; do
-        if line=$(tail -n +"$((seen + 1))" "$log" | grep -m 1 -- "$1"); then
+        if line=$(grep -m 1 -- "$1" < <(tail -n +"$((seen + 1))" "$log")); then
             printf '   broker: %s\n' "${line#*: }"
             return
         fi
@@ -51,7 +51,6 @@ subscribed() {
     done
 }
 
-mark
 scene 'A stock Mosquitto with the plugin'
 seen=0 broker_says 'mosquitto version .* running'
 
@@ -76,7 +75,7 @@ mark
 expect 12 ace-mqtt pub "${at[@]}" --id sensor --credentials sensor.credentials -t home/door/unlock -m now -q 1
 broker_says 'ace: denied client "sensor".*home/door/unlock.*outside-scope'
 expect 12 ace-mqtt sub "${at[@]}" --id sensor --credentials sensor.credentials -t 'home/#' -C 1 -W 5
-broker_says 'ace: denied client "sensor".*outside-scope'
+broker_says 'ace: denied client "sensor".*to subscribe to "home/#".*outside-scope'
 
 scene 'A client without a token is refused'
 mark
