@@ -63,7 +63,7 @@ broker_is_up() {
 }
 
 show_logs() {
-    cat /trial/broker.said "$LOG" /trial/as.said 2>/dev/null >&2 || true
+    cat /trial/broker.said "$LOG" /trial/as.said >&2 2>/dev/null || true
 }
 
 # broker_refuses CONFIGURATION WORDS...: it ends by itself, with a failure, and says each of the words.

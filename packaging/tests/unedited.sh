@@ -1,11 +1,12 @@
 # The example as it comes: the broker does not start, and says what is missing.
 . /trial/lib.sh
 
-broker_refuses /etc/mosquitto/ace.conf /etc/mosquitto/certs/broker-cert.pem
+# The plugin is asked first, and names the file, the line and the key.
+broker_refuses /etc/mosquitto/ace.conf 'ace: /etc/mosquitto/ace.toml:' as-jwks.json
 configure_servers
-mv /etc/mosquitto/as-jwks.json /trial/
-broker_refuses /etc/mosquitto/ace.conf /etc/mosquitto/ace.toml as-jwks.json
-mv /trial/as-jwks.json /etc/mosquitto/
+mv /etc/mosquitto/certs/broker-cert.pem /trial/
+broker_refuses /etc/mosquitto/ace.conf /etc/mosquitto/certs/broker-cert.pem
+mv /trial/broker-cert.pem /etc/mosquitto/certs/
 
 # With all files, but with the example's names: it starts, and takes nobody's token.
 start_as

@@ -22,7 +22,7 @@ start_as
 start_broker /etc/mosquitto/mosquitto.conf 8883
 exchange "before"
 : >/trial/told
-apt-get install --yes --quiet=2 --no-download -o Dpkg::Options::=--force-confold /trial/new/*.deb >/trial/apt.said 2>&1 ||
+apt-get install --yes --quiet=2 -o "DPkg::Path=$PATH" -o Dpkg::Options::=--force-confold /trial/new/*.deb >/trial/apt.said 2>&1 ||
     { cat /trial/apt.said >&2; fail "no upgrade"; }
 told '^invoke-rc.d .*mosquitto try-restart$' || { cat /trial/told; fail "the broker runs with the old plugin, and was not restarted"; }
 told '^deb-systemd-invoke restart ace-as.service$' || fail "ace-as was not restarted"

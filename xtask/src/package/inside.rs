@@ -31,7 +31,9 @@ for device in null zero full random urandom; do
     [ -e "$root/dev/$device" ] || : >"$root/dev/$device"
     mount --bind "/dev/$device" "$root/dev/$device"
 done
-mkdir -p "$root/dev/shm"
+mkdir -p "$root/dev/shm" "$root/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+[ -e "$root/dev/ptmx" ] || ln -s pts/ptmx "$root/dev/ptmx"
 [ -e "$root/dev/fd" ] || ln -s /proc/self/fd "$root/dev/fd"
 while [ "$count" -gt 0 ]; do
     mkdir -p "$root$1"
