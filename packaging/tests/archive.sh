@@ -1,6 +1,8 @@
 # The archive, in a system without the packages.
 . /trial/lib.sh
 
+# What an administrator had made before is not of the packages, and has outlived them.
+rm -f /etc/mosquitto/as-jwks.json /etc/mosquitto/certs/broker-*.pem
 cd /trial
 tar -xf /trial/mosquitto-ace-*-linux-gnu.tar.gz
 cd mosquitto-ace-*-linux-gnu
