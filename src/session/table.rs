@@ -338,7 +338,7 @@ impl Sessions {
         self.holding.get(rights as usize).copied().unwrap_or_default()
     }
 
-    /// How many sessions' tokens end before each of these points in time, which come in order. Beyond [`LOOKED_AT`] sessions, it is
+    /// How many sessions' tokens end before each of these points in time, which come in order. Beyond `LOOKED_AT` sessions, it is
     /// not looked further: there are at least as many.
     #[must_use]
     pub fn ending_before<const N: usize>(&self, bounds: [Timestamp; N]) -> [usize; N] {
