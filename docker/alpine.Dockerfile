@@ -4,7 +4,7 @@
 #
 # Not run by the project's own tests, which reach no image registry: docs/docker.md says what was checked and what was not.
 # The plugin finds the broker and its OpenSSL in the process that loads it: the image's broker must be linked with
-# OpenSSL 3 as a shared library, which those of 2.0 and later are.
+# OpenSSL 3 as a shared library. Whether it is has not been looked at.
 
 ARG MOSQUITTO=eclipse-mosquitto:2.0
 ARG BUILDER=rust:1-alpine

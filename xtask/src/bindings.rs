@@ -48,6 +48,9 @@ fn raw() -> Result<String> {
         "--no-doc-comments",
         "--disable-header-comment",
     ]);
+    // libclang comes without the headers that belong to a compiler, such as stddef.h: the C compiler has them.
+    let headers = process::output_of(Command::new("cc").arg("-print-file-name=include"))?;
+    bindgen.args(["--", "-isystem", headers.trim()]);
     Ok(process::output_of(&mut bindgen)?
         .lines()
         .filter(|line| !is_unused_name(line))

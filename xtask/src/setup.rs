@@ -24,6 +24,8 @@ enum Sign {
     Program(&'static str),
     File(&'static str),
     Library(&'static str),
+    /// Any whose name begins so, a version follows.
+    LibraryNamed(&'static str),
     PythonModule(&'static str),
 }
 
@@ -35,6 +37,9 @@ pub const HEADERS: Need =
 /// Makes bindings.
 pub const BINDGEN: Need =
     Need { package: "bindgen", purpose: "the program that makes bindings", sign: Sign::Program("bindgen") };
+/// What it reads C with, and loads when it starts: Debian's package of it does not ask for that.
+pub const LIBCLANG: Need =
+    Need { package: "libclang1", purpose: "the library that reads C", sign: Sign::LibraryNamed("libclang-") };
 /// Watches the C host's memory.
 pub const VALGRIND: Need =
     Need { package: "valgrind", purpose: "the program that finds misuse of memory", sign: Sign::Program("valgrind") };
@@ -127,6 +132,7 @@ impl Need {
             Sign::Program(name) => process::exists(name),
             Sign::File(path) => Path::new(path).exists(),
             Sign::Library(name) => has_library(name),
+            Sign::LibraryNamed(beginning) => has_library_named(beginning),
             Sign::PythonModule(name) => has_python_module(name),
         }
     }
@@ -142,6 +148,17 @@ fn has_python_module(name: &str) -> bool {
 fn has_library(name: &str) -> bool {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
     folders.map(|folder| folder.join(name)).any(|library| library.exists())
+}
+
+/// The same for any version: `libclang-14.so.1`, and not `libclang-cpp.so.14`.
+fn has_library_named(beginning: &str) -> bool {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().flatten();
+    files.any(|file| {
+        let name = file.file_name();
+        let version = name.to_str().and_then(|name| name.strip_prefix(beginning));
+        version.is_some_and(|it| it.starts_with(|first: char| first.is_ascii_digit()) && it.contains(".so"))
+    })
 }
 
 /// Installs what is missing of these; says and does nothing when nothing is.
@@ -228,6 +245,7 @@ mod tests {
     fn libraries_are_found_where_debian_has_them() {
         assert!(has_library("libc.so.6"));
         assert!(!has_library("libnone.so.0"));
+        assert!(!has_library_named("libnone-"));
     }
 
     #[test]
