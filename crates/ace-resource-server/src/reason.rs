@@ -152,6 +152,7 @@ impl Reason {
         "authz-info-rate-total",
         "server-unavailable",
         "introspection-full",
+        "client-id-busy",
         "resources",
     ];
 
