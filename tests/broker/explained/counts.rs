@@ -61,6 +61,7 @@ const PROOF: &[&str] = &[
     "exporter-without-tls",
     "challenge-other-connection",
     "challenge-missing",
+    "client-id-busy",
     "challenge-answer-truncated",
     "challenge-answer-too-long",
     "identity-changed",
