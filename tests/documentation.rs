@@ -227,7 +227,7 @@ fn the_examples_are_pairs_that_the_page_shows() {
     }
 }
 
-/// What the plain example asks to be edited is two lines, and no more is needed: no file has to be there beside it.
+/// What the plain example asks to be edited is two lines, and no more is needed beside the server's keys in their file.
 #[test]
 fn two_edits_make_the_plain_example_ones_own() {
     let example = text("mosquitto-conf/ace.toml");
@@ -238,6 +238,9 @@ fn two_edits_make_the_plain_example_ones_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ace.toml");
     fs::write(&path, &edited).unwrap();
+    let missing = Configuration::load(&path).err().unwrap().to_string();
+    assert!(missing.contains("as-jwks.json: cannot be opened"), "{missing}");
+    fs::write(folder.path().join("as-jwks.json"), JWKS).unwrap();
     Configuration::load(&path).unwrap();
     let set: Vec<&str> = edited.lines().filter(|line| line.contains(".example")).collect();
     assert!(set.iter().all(|line| line.starts_with('#')), "{set:?}");

@@ -17,6 +17,7 @@ use crate::support::{
 };
 
 cases! {
+    Accept "" example_plain_takes_tokens_by_the_servers_file;
     Accept "" example_plain_finds_the_servers_keys_by_its_name;
     Refuse "" example_plain_refuses_clients_without_a_token;
     Accept "" example_beside_passwords_serves_both;
@@ -59,12 +60,20 @@ fn refused_by_the_broker(broker: &Broker, attempt: &Attempt) {
     assert!(!broker.log().contains(&by_the_plugin), "{}", broker.log());
 }
 
-/// A broker with the plain example, after its two edits. The server's certificate is from an authority of its own, which is part
-/// of saying which server it is.
+fn example_plain_takes_tokens_by_the_servers_file(ctx: &Ctx) {
+    let broker = start(ctx, "mosquitto.conf");
+    let mut client = broker.device("sensor").enter(&broker, Way::Exporter);
+    client.round_trip("dev/a");
+    assert_eq!(client.publish1("other/a", b""), 0x87);
+    broker.stop();
+}
+
+/// A broker with the plain example whose server is asked for its keys. Its certificate is from an authority of its own.
 fn plain(ctx: &Ctx) -> (AuthorizationServer, Broker) {
     let mut server = AuthorizationServer::start(ctx, "5m");
     let issuer = server.found_by_issuer(ctx);
     let example = Example::read("mosquitto.conf")
+        .edit("\njwks = \"as-jwks.json\"\n", "\n")
         .edit("#ca_file = \"/etc/mosquitto/as-ca.pem\"", "ca_file = \"/etc/mosquitto/as-ca.pem\"")
         .file("as-ca.pem", &server.authority());
     let broker = example.start(ctx, &Authority { issuer, ..Authority::new() });
