@@ -11,11 +11,11 @@ sha256sum --check --quiet SHA256SUMS
 install -D -m 644 libmosquitto_ace.so /usr/lib/mosquitto/libmosquitto_ace.so
 install -m 755 ace-as ace-mqtt /usr/local/bin/
 install -m 644 examples/ace.toml /etc/mosquitto/ace.toml
-ace-as init /root/archive --audience mqtt.home.example >/dev/null
-ace-as check --config /root/archive/as.toml >/dev/null
+ace-as init /trial/archive --audience mqtt.home.example >/dev/null
+ace-as check --config /trial/archive/as.toml >/dev/null
 ace-mqtt --version >/dev/null
-install -o mosquitto -m 400 /root/archive/broker-cert.pem /root/archive/broker-key.pem -t /etc/mosquitto/certs
+install -o mosquitto -m 400 /trial/archive/broker-cert.pem /trial/archive/broker-key.pem -t /etc/mosquitto/certs
 broker_refuses "$PWD/examples/mosquitto.conf" /etc/mosquitto/ace.toml as-jwks.json
-install -o mosquitto -m 400 /root/archive/as-jwks.json -t /etc/mosquitto
+install -o mosquitto -m 400 /trial/archive/as-jwks.json -t /etc/mosquitto
 start_broker "$PWD/examples/mosquitto.conf" 8883
 stop "$broker"

@@ -95,25 +95,25 @@ token() {
     client=$1
     shift
     rm -f "/trial/$client.credentials"
-    timeout 20 ace-mqtt token --as https://localhost:8443/token --as-ca /root/ace/ca-cert.pem --client-id "$client" \
-        --client-secret-file "/root/ace/$client.secret" --audience mqtt.home.example "$@" --out "/trial/$client.credentials" >&2
+    timeout 20 ace-mqtt token --as https://localhost:8443/token --as-ca /trial/ace/ca-cert.pem --client-id "$client" \
+        --client-secret-file "/trial/ace/$client.secret" --audience mqtt.home.example "$@" --out "/trial/$client.credentials" >&2
 }
 
 # exchange TEXT: a message from one client to another, by the broker that runs. The broker keeps it for who comes later.
 exchange() {
     token sensor --publish 'sensors/#'
     token dashboard --subscribe 'sensors/#'
-    timeout 20 ace-mqtt pub -h localhost --cafile /root/ace/ca-cert.pem -t sensors/1 -m "$1" -q 1 -r --credentials /trial/sensor.credentials
-    heard=$(timeout 20 ace-mqtt sub -h localhost --cafile /root/ace/ca-cert.pem -t 'sensors/#' -C 1 --credentials /trial/dashboard.credentials)
+    timeout 20 ace-mqtt pub -h localhost --cafile /trial/ace/ca-cert.pem -t sensors/1 -m "$1" -q 1 -r --credentials /trial/sensor.credentials
+    heard=$(timeout 20 ace-mqtt sub -h localhost --cafile /trial/ace/ca-cert.pem -t 'sensors/#' -C 1 --credentials /trial/dashboard.credentials)
     [ "$heard" = "$1" ] || { show_logs; fail "the dashboard heard '$heard' and not '$1'"; }
 }
 
 # Follows docs/install.md: an authorization server, and the files for the broker; the two edits and the link are not made.
 configure_servers() {
     umask 077
-    ace-as init /root/ace --audience mqtt.home.example >/dev/null
+    ace-as init /trial/ace --audience mqtt.home.example >/dev/null
     (
-        cd /root/ace
+        cd /trial/ace
         install -m 640 -g ace-as -t /etc/ace-as as.toml as-cert.pem as-key.pem signing-key.jwk \
             broker-shared-key.jwk broker-public-key.jwk ./*.secret
         install -o mosquitto -m 400 broker-cert.pem broker-key.pem -t /etc/mosquitto/certs

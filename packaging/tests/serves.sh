@@ -17,7 +17,7 @@ exchange "with the system's configuration"
 
 # Who is allowed one topic is not allowed another.
 status=0
-timeout 20 ace-mqtt pub -h localhost --cafile /root/ace/ca-cert.pem -t doors/1 -m open -q 1 --credentials /trial/sensor.credentials \
+timeout 20 ace-mqtt pub -h localhost --cafile /trial/ace/ca-cert.pem -t doors/1 -m open -q 1 --credentials /trial/sensor.credentials \
     2>/trial/client.said || status=$?
 [ "$status" -eq 12 ] || { show_logs; cat /trial/client.said >&2; fail "the client ended with $status, not 12"; }
 grep -q 'ace:' "$LOG" || fail "nothing in the log"

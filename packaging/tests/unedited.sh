@@ -13,7 +13,7 @@ start_as
 start_broker /etc/mosquitto/ace.conf 8883
 token sensor --publish 'sensors/#'
 status=0
-timeout 20 ace-mqtt pub -h localhost --cafile /root/ace/ca-cert.pem -t sensors/1 -m x -q 1 --credentials /trial/sensor.credentials \
+timeout 20 ace-mqtt pub -h localhost --cafile /trial/ace/ca-cert.pem -t sensors/1 -m x -q 1 --credentials /trial/sensor.credentials \
     2>/trial/client.said || status=$?
 [ "$status" -eq 5 ] || { show_logs; cat /trial/client.said >&2; fail "the client ended with $status, not 5"; }
 wait_for 10 "the refusal in the log" grep -qE 'ace: refused client .*issuer' /trial/broker.said

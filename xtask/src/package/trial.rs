@@ -85,7 +85,7 @@ fn try_in(suite: &str, made: &Made, older: &Path, work: &Path) -> Result<usize> 
     step("after two edits the broker serves", &mut || script("serves"))?;
     step("they leave nothing but what they should", &mut || script("removed"))?;
     step("an older version installs", &mut || {
-        fs::remove_dir_all(tree.path("/root/ace")).context("cannot remove what the tests before have made")?;
+        fs::remove_dir_all(tree.path("/trial/ace")).context("cannot remove what the tests before have made")?;
         install("/trial/old")
     })?;
     step("the upgrade keeps edits and restarts what runs", &mut || script("upgraded"))?;
