@@ -4,6 +4,8 @@
 //! answers one is started for as long as it takes. What is run is the command in the documentation.
 
 mod compose;
+#[cfg(test)]
+mod context;
 mod engine;
 mod images;
 mod programs;

@@ -1,0 +1,50 @@
+//! What a build in a container is given of the checkout: everything but what `.dockerignore` names.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{paths, process};
+
+/// Copies it into a folder. Only the patterns that our `.dockerignore` has are understood: a path, and `**/` with a name.
+fn copy_to(folder: &Path) -> Result<()> {
+    let root = paths::root();
+    let text = fs::read_to_string(root.join(".dockerignore")).context("cannot read .dockerignore")?;
+    let ignored: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    copy(&root, Path::new(""), folder, &ignored)
+}
+
+fn copy(root: &Path, below: &Path, folder: &Path, ignored: &[&str]) -> Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        let is_ignored = |pattern: &&str| match pattern.strip_prefix("**/") {
+            Some(name) => path.file_name().is_some_and(|it| it == name),
+            None => path == Path::new(pattern),
+        };
+        if ignored.iter().any(|pattern| is_ignored(pattern)) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            fs::create_dir(folder.join(&path))?;
+            copy(root, &path, folder, ignored)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), folder.join(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is left out must not be what a manifest names: where nothing was built on the host, nothing could be built then.
+#[test]
+fn cargo_reads_the_manifests_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_to(folder.path()).unwrap();
+    assert!(!folder.path().join("target").exists() && folder.path().join("src/lib.rs").exists());
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(folder.path()).args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
+    process::output_of(&mut cargo).unwrap();
+}
