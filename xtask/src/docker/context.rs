@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -57,4 +57,30 @@ fn every_target_is_in_it() {
     copy_to(folder.path()).unwrap();
     assert!(!folder.path().join("target").exists());
     assert_eq!(targets(folder.path()).unwrap(), targets(&paths::root()).unwrap());
+}
+
+/// The files that are compiled into others, as far as they are named on one line.
+fn included(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type()))?;
+        if kind?.is_dir() {
+            included(&path, found)?;
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let code = fs::read_to_string(&path)?;
+            let names = code.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+            found.extend(names.filter(|name| name.contains('.')).map(|name| folder.join(name)));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_compiled_in_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_to(folder.path()).unwrap();
+    let mut files = Vec::new();
+    included(folder.path(), &mut files).unwrap();
+    assert!(files.len() > 3, "{files:?}");
+    let missing: Vec<_> = files.iter().filter(|file| !file.exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
