@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::mutual_tls::Holder;
 use crate::operating::password_line;
+use crate::raw_keys;
 use crate::reauthentication::renew;
 use crate::support::broker::free_port;
 use crate::support::case::cases;
@@ -31,6 +32,8 @@ cases! {
     Accept "" metrics_count_published_tokens;
     Accept "" metrics_count_what_servers_say_about_tokens;
     Accept "" metrics_count_each_failure_to_ask;
+    Accept "" metrics_count_what_is_not_asked;
+    Accept "" metrics_count_raw_public_keys;
     Accept "" metrics_count_keys_and_revocations;
     Accept "" metrics_count_commands;
     Accept "" metrics_tell_who_waits;
@@ -347,6 +350,46 @@ fn metrics_count_each_failure_to_ask(ctx: &Ctx) {
         let broker = setup.start(ctx);
         ask(&broker, 11).unavailable(&broker);
         wait_for(port, outcome, |it| it.of(&answers(outcome)) >= 1.0);
+    }
+}
+
+fn metrics_count_what_is_not_asked(ctx: &Ctx) {
+    const IN_USE: usize = 16;
+    let unsent = |because: &str| format!("introspection_unsent_total{{because=\"{because}\"}}");
+    // As many tokens as may be known are rested on: there is no room for one more.
+    let introspector = Introspector::start();
+    let (setup, port) = measured(introspector.setup(&[]).tokens(&format!("introspection_max = {IN_USE}")));
+    let broker = setup.start(ctx);
+    let enter = |number| introspector.device(&format!("sensor {number}")).enter(&broker, Way::Challenge);
+    let _in_use: Vec<Client> = (0..IN_USE).map(enter).collect();
+    drop(introspector.device("one more").attempt(&broker, Way::Challenge));
+    wait_for(port, "no room", |it| it.of(&unsent("full")) >= 1.0);
+    // More are asked about at once than there are threads, and the server is slow.
+    let introspector = Introspector::start();
+    introspector.answer(|answer| answer.after(Duration::from_secs(20)));
+    let (setup, port) = measured(introspector.setup(&["timeout = \"3s\""]));
+    let broker = setup.start(ctx);
+    let _challenged: Vec<Attempt> = (0..150)
+        .map(|number| {
+            let stranger = Introspector::stranger(&format!("stranger {number}"), Key::ed25519());
+            let client = broker.open();
+            let connect = stranger.connect(&client, Way::Challenge);
+            Attempt::make(client, &connect)
+        })
+        .collect();
+    let queued = "introspection_requests{state=\"queued\"}";
+    wait_for(port, "requests that wait", |it| it.of(queued) >= 1.0);
+}
+
+fn metrics_count_raw_public_keys(ctx: &Ctx) {
+    let (setup, port) = measured(raw_keys::setup());
+    let broker = setup.start(ctx);
+    let device = raw_keys::known(&broker, "sensor", Key::ed25519());
+    expect_connections(port, "raw-key", "admitted", 0.0);
+    // An OpenSSL before 3.2 lets nobody in with such a key.
+    if raw_keys::has_raw_keys(ctx) {
+        let _client = raw_keys::enter(&broker, &device.key, Protocol::V5, "raw");
+        expect_connections(port, "raw-key", "admitted", 1.0);
     }
 }
 

@@ -32,11 +32,11 @@ cases! {
 const LISTENER: usize = 0;
 
 /// Mosquitto 2.0 keeps the client with a connection only where some listener is for pre-shared keys.
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     Setup::new().mqtt("raw_public_keys = true").listener(&MUTUAL).listener(&["psk_hint ace"])
 }
 
-fn has_raw_keys(ctx: &Ctx) -> bool {
+pub fn has_raw_keys(ctx: &Ctx) -> bool {
     // Its OpenSSL is older than 3.2.
     ctx.version.number != "2.0.11"
 }
@@ -60,12 +60,12 @@ fn open(broker: &Broker, key: &Key) -> Client {
     Client::tls(broker.port(LISTENER), raw(key))
 }
 
-fn enter(broker: &Broker, key: &Key, protocol: Protocol, id: &str) -> Client {
+pub fn enter(broker: &Broker, key: &Key, protocol: Protocol, id: &str) -> Client {
     Attempt::make(open(broker, key), &Connect::new(protocol, id)).accepted()
 }
 
 /// A device whose token is held.
-fn known(broker: &Broker, id: &str, key: Key) -> Device {
+pub fn known(broker: &Broker, id: &str, key: Key) -> Device {
     let device = broker.device_with(id, key);
     device.enter(broker, Way::Challenge).ping();
     device
